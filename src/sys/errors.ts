@@ -1,0 +1,30 @@
+/** A libc call that failed, with what it was about. */
+import { constants } from 'node:os'
+
+const names = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]))
+// not in Node's table
+names.set(74, 'EBADMSG').set(95, 'EOPNOTSUPP').set(99, 'EADDRNOTAVAIL').set(524, 'ENOTSUPP').set(117, 'EUCLEAN')
+
+/** `EPERM` for 1, and so on; `E<number>` for one without a name. */
+export function errnoName(errno: number): string {
+  return names.get(errno) ?? `E${errno}`
+}
+
+export class SysError extends Error {
+  override readonly name = 'SysError'
+  /** the function, as in section 2 of the manual */
+  readonly call: string
+  readonly errno: number
+  /** `EPERM`, … */
+  readonly code: string
+  /** path, address or option that it was about */
+  readonly object: string
+
+  constructor(call: string, errno: number, text: string, object = '') {
+    super(`${call}${object && ` ${object}`}: ${text}`)
+    this.call = call
+    this.errno = errno
+    this.code = errnoName(errno)
+    this.object = object
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * The libc functions that hardway calls, declared once. Each runtime's file binds this table; types follow from it.
+ * Every function here returns -1 and sets errno on failure (section 2 of the manual), but strerror.
+ */
+
+/** `buf` is memory that the callee reads or writes; `strv` is a NULL-terminated array of strings. */
+export type Type = 'int' | 'size' | 'buf' | 'str' | 'strv'
+
+export const signatures = {
+  socket: ['int', 'int', 'int'],
+  bind: ['int', 'buf', 'int'],
+  connect: ['int', 'buf', 'int'],
+  listen: ['int', 'int'],
+  accept4: ['int', 'buf', 'buf', 'int'],
+  getsockname: ['int', 'buf', 'buf'],
+  setsockopt: ['int', 'int', 'int', 'buf', 'int'],
+  getsockopt: ['int', 'int', 'int', 'buf', 'buf'],
+  send: ['int', 'buf', 'size', 'int'],
+  sendto: ['int', 'buf', 'size', 'int', 'buf', 'int'],
+  recv: ['int', 'buf', 'size', 'int'],
+  recvfrom: ['int', 'buf', 'size', 'int', 'buf', 'buf'],
+  poll: ['buf', 'size', 'int'],
+  setns: ['int', 'int'],
+  unshare: ['int'],
+  mount: ['str', 'str', 'str', 'size', 'str'],
+  umount2: ['str', 'int'],
+  open: ['str', 'int', 'int'],
+  close: ['int'],
+  linkat: ['int', 'str', 'int', 'str', 'int'],
+  write: ['int', 'buf', 'size'],
+  flock: ['int', 'int'],
+  fcntl: ['int', 'int', 'int'],
+  ioctl: ['int', 'size', 'buf'],
+  signal: ['int', 'size'],
+  kill: ['int', 'int'],
+  execve: ['str', 'strv', 'strv'],
+} as const satisfies Record<string, readonly Type[]>
+
+interface Arguments {
+  int: number
+  size: number
+  buf: Uint8Array | null
+  str: string
+  strv: readonly string[]
+}
+
+type Parameters<T extends readonly Type[]> = { -readonly [I in keyof T]: Arguments[T[I]] }
+
+/** What a runtime's file provides. */
+export type Port = {
+  readonly [F in keyof typeof signatures]: (...args: Parameters<(typeof signatures)[F]>) => number
+} & {
+  /** errno of the call just made; read it before anything else */
+  readonly errno: () => number
+  readonly strerror: (errno: number) => string
+}
