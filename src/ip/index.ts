@@ -164,3 +164,30 @@ export function nthAddress(prefix: Prefix, offset: bigint | number): string {
 export function lastAddress(prefix: Prefix): string {
   return nthAddress(prefix, (1n << hostBits(prefix)) - 1n)
 }
+
+/** The address as a number: its bytes in network order. Throws RangeError when the text is not an address. */
+export function addressToInteger(address: string): bigint {
+  return toInteger(address)
+}
+
+/** The address that this number stands for; bits beyond the family's width are dropped. */
+export function integerToAddress(n: bigint, family: Family): string {
+  return fromInteger(n, family)
+}
+
+/** Whether a host can own the address: it is not the network address nor, for IPv4, the broadcast address of its prefix. */
+export function isHostAddress(prefix: Prefix): boolean {
+  if (bitsOf(prefix.family) - prefix.length < 2) return true
+  if (networkOf(prefix).address === prefix.address) return false
+  return prefix.family === 6 || lastAddress(prefix) !== prefix.address
+}
+
+/** 127.0.0.0/8 and ::1. */
+export function isLoopback(address: string): boolean {
+  return address === '::1' || (familyOf(address) === 4 && address.startsWith('127.'))
+}
+
+/** fe80::/10, which every interface has of its own, and so may repeat. */
+export function isLinkLocalV6(address: string): boolean {
+  return /^fe[89ab][0-9a-f]:/.test(address)
+}

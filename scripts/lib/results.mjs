@@ -1,0 +1,64 @@
+/** What the two test runners report, brought into one shape. */
+import { readFileSync } from 'node:fs'
+
+/**
+ * @typedef {{ name: string, result: 'passed' | 'failed' | 'skipped', reason?: string }} TestResult
+ */
+
+/** The lines of scripts/lib/node-reporter.mjs. @param {string} file @returns {TestResult[]} */
+export function readNodeResults(file) {
+  return readLines(file).map((line) => JSON.parse(line))
+}
+
+/**
+ * The JUnit file that `bun test` writes. It has no reasons for skipped tests; those come from the lines that
+ * test/support/need.ts left, found by the line of the test, or else any of the file's.
+ * @param {string} file
+ * @param {string} skips
+ * @returns {TestResult[]}
+ */
+export function readBunResults(file, skips) {
+  /** @type {{ line: number, reason: string }[]} */
+  const reasons = readLines(skips).map((line) => JSON.parse(line))
+  const any = [...new Set(reasons.map(({ reason }) => reason))].join('; ')
+  /** @type {TestResult[]} */
+  const results = []
+  // a test that passed is an empty element; the others hold what happened
+  for (const [, attributes = '', empty, body = ''] of read(file).matchAll(
+    /<testcase ([^>]*?)(?:(\/)>|>(.*?)<\/testcase>)/gs,
+  )) {
+    const [group, title] = [attribute(attributes, 'classname'), attribute(attributes, 'name')]
+    const name = group ? `${group} > ${title}` : title
+    if (!empty && body.includes('<failure')) results.push({ name, result: 'failed' })
+    else if (!empty && body.includes('<skipped')) {
+      const line = Number(attribute(attributes, 'line'))
+      const reason = reasons.find((entry) => entry.line === line)?.reason ?? any
+      results.push({ name, result: 'skipped', ...(reason && { reason }) })
+    } else results.push({ name, result: 'passed' })
+  }
+  return results
+}
+
+/** @param {string} attributes @param {string} name */
+function attribute(attributes, name) {
+  const text = new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(attributes)?.[1] ?? ''
+  return text.replace(/&(#x?[0-9a-f]+|\w+);/gi, (whole, code) => {
+    if (code.startsWith('#x')) return String.fromCodePoint(Number.parseInt(code.slice(2), 16))
+    if (code.startsWith('#')) return String.fromCodePoint(Number(code.slice(1)))
+    return { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" }[String(code)] ?? whole
+  })
+}
+
+/** @param {string} file */
+function readLines(file) {
+  return read(file).split('\n').filter(Boolean)
+}
+
+/** @param {string} file the text, or nothing when the runner died before it wrote */
+function read(file) {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}
