@@ -102,10 +102,7 @@ export const setAttrs = attrs({
   dataType: [6, be32],
   dataLen: [7, be32],
   policy: [8, be32],
-  desc: [
-    9,
-    nested(attrs({ size: [1, be32], concat: [2, nested(list(nested(attrs({ len: [1, be32] })), 1))] })),
-  ],
+  desc: [9, nested(attrs({ size: [1, be32], concat: [2, nested(list(nested(attrs({ len: [1, be32] })), 1))] }))],
   id: [10, be32],
   timeout: [11, be64],
   gcInterval: [12, be32],

@@ -28,7 +28,12 @@ export interface IcmpError {
   /** `destination host unreachable` */
   readonly words: string
   /** the packet at fault; addresses as canonical text */
-  readonly about: { readonly source: string; readonly destination: string; readonly id: number; readonly sequence: number }
+  readonly about: {
+    readonly source: string
+    readonly destination: string
+    readonly id: number
+    readonly sequence: number
+  }
 }
 
 export type IcmpMessage = (Echo & { readonly kind: 'reply' | 'request' }) | IcmpError

@@ -1,4 +1,5 @@
 /** What a probe found, and the words for what the kernel said. */
+import { isLinkLocalV6 } from '../ip/index.ts'
 import { errnoName, SysError, strerror } from '../sys/index.ts'
 import type { HttpResponse } from './http-response.ts'
 
@@ -85,10 +86,21 @@ export function failure(errno: number, target: string): ProbeResult {
       // NF_DROP in the output hook is given back as EPERM (nf_hook_slow)
       return { outcome: 'unreachable', detail: `a filter of the sender drops packets to ${target}: ${words}`, code }
     case EACCES:
-      return { outcome: 'unreachable', detail: `sending to ${target} is prohibited: ${words}`, code }
+      return { outcome: 'unreachable', detail: `the way to ${target} is prohibited: ${words}`, code }
     case EINVAL:
+      if (isLinkLocalV6(target.replace('[', '')) && !target.includes('%')) {
+        return {
+          outcome: 'unreachable',
+          detail: `${target} needs its interface too, like fe80::1%eth0: ${words}`,
+          code,
+        }
+      }
       // fib_props[RTN_BLACKHOLE]
-      return { outcome: 'unreachable', detail: `${target} cannot be sent to, as with a blackhole route: ${words}`, code }
+      return {
+        outcome: 'unreachable',
+        detail: `${target} cannot be sent to, as with a blackhole route: ${words}`,
+        code,
+      }
     default:
       return { outcome: 'unreachable', detail: `${target} is unreachable: ${words}`, code }
   }

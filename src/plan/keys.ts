@@ -21,7 +21,14 @@ export function routeKey(r: Route): string {
   if (r.mtu !== undefined) words.push('mtu', String(r.mtu))
   if (r.onlink) words.push('onlink')
   for (const hop of r.nexthops ?? []) {
-    words.push('nexthop', ...(hop.via === undefined ? [] : ['via', hop.via]), 'dev', hop.dev, 'weight', String(hop.weight))
+    words.push(
+      'nexthop',
+      ...(hop.via === undefined ? [] : ['via', hop.via]),
+      'dev',
+      hop.dev,
+      'weight',
+      String(hop.weight),
+    )
   }
   return words.join(' ')
 }

@@ -89,7 +89,11 @@ export interface Surroundings {
   /** device of the host's default route */
   readonly defaultDevice: { readonly 4?: string; readonly 6?: string }
   /** chains of others through which forwarded packets must pass and that may drop them */
-  readonly forwardChains: readonly { readonly family: 'ip' | 'ip6' | 'inet'; readonly table: string; readonly chain: string }[]
+  readonly forwardChains: readonly {
+    readonly family: 'ip' | 'ip6' | 'inet'
+    readonly table: string
+    readonly chain: string
+  }[]
   /** present values, by namespace then key, of every sysctl that the topology sets */
   readonly sysctls: ReadonlyMap<string, ReadonlyMap<string, string>>
 }

@@ -1,0 +1,115 @@
+/** The state that a file asks for, on this machine. Pure. */
+import type { Prefix } from '../ip/index.ts'
+import { prefixContains } from '../ip/index.ts'
+import type { Interface, Model, Namespace, Publish } from '../topology/model.ts'
+import { acceptKey, addressKey, neighbourKey, routeKey, ruleKey, serviceKey } from './keys.ts'
+import { isolatedHost } from './marks.ts'
+import { buildRuleset, publishesLoopback } from './ruleset.ts'
+import {
+  type Accept,
+  HOST,
+  type LinkState,
+  type NamespaceState,
+  type State,
+  type Surroundings,
+  type SysctlState,
+} from './state.ts'
+
+function keyed<T>(items: readonly T[], key: (item: T) => string): Map<string, T> {
+  return new Map(items.map((item) => [key(item), item]))
+}
+
+/** File under /run/netns of a namespace of the model; undefined for the namespace that hardway runs in. */
+export function netnsOf(model: Model, namespace: string): string | undefined {
+  if (namespace !== HOST) return namespace
+  return model.isolated ? isolatedHost(model.name) : undefined
+}
+
+function linkState(i: Interface): LinkState {
+  return {
+    name: i.name,
+    link: i.link,
+    ...(i.master === undefined ? {} : { master: i.master }),
+    ...(i.mac === undefined ? {} : { mac: i.mac }),
+    ...(i.mtu === undefined ? {} : { mtu: i.mtu }),
+    up: i.up,
+  }
+}
+
+/** Devices through which published loopback addresses reach their targets must route 127.0.0.0/8. */
+function localnetSysctls(namespace: Namespace, publishes: readonly Publish[]): SysctlState[] {
+  const targets = publishes.filter(publishesLoopback)
+  const devices = namespace.interfaces.filter((i) =>
+    i.addresses.some((a) => targets.some((p) => prefixContains(a, p.to.address))),
+  )
+  return devices.map((i) => ({
+    key: `net.ipv4.conf.${i.name}.route_localnet`,
+    value: '1',
+    because: 'a published port is reached from 127.0.0.1 too',
+  }))
+}
+
+/** Chains of others that may drop forwarded packets get an accept for each of our networks, from it and to it. */
+export function buildAccepts(forward: readonly Prefix[], chains: Surroundings['forwardChains']): Accept[] {
+  return chains.flatMap((at) =>
+    forward
+      .filter((prefix) => at.family === 'inet' || at.family === (prefix.family === 4 ? 'ip' : 'ip6'))
+      .flatMap((prefix) => [
+        { ...at, prefix, direction: 'saddr' as const },
+        { ...at, prefix, direction: 'daddr' as const },
+      ]),
+  )
+}
+
+function namespaceState(model: Model, namespace: Namespace, around: Surroundings): NamespaceState {
+  const netns = netnsOf(model, namespace.name)
+  const here = <T extends { readonly namespace: string }>(items: readonly T[]): T[] =>
+    items.filter((item) => item.namespace === namespace.name)
+  const publishes = here(model.publish)
+  const ownDefault = defaultDevice(namespace)
+  const device = netns === undefined ? { ...around.defaultDevice, ...ownDefault } : ownDefault
+  return {
+    name: namespace.name,
+    ...(netns === undefined ? {} : { netns }),
+    links: keyed(namespace.interfaces.map(linkState), (l) => l.name),
+    addresses: keyed(
+      namespace.interfaces.flatMap((i) => i.addresses.map((address) => ({ dev: i.name, address }))),
+      addressKey,
+    ),
+    routes: keyed(namespace.routes, routeKey),
+    rules: keyed(namespace.rules, ruleKey),
+    neighbours: keyed(namespace.neighbours, neighbourKey),
+    sysctls: keyed([...localnetSysctls(namespace, publishes), ...namespace.sysctls], (s) => s.key),
+    ruleset: buildRuleset(here(model.masquerade), publishes, device),
+    notes: [],
+    accepts: keyed(
+      netns === undefined && namespace.name === HOST ? buildAccepts(model.forward, around.forwardChains) : [],
+      acceptKey,
+    ),
+    services: keyed(
+      namespace.run.map((s, i) => ({ number: i + 1, argv: s.argv })),
+      serviceKey,
+    ),
+  }
+}
+
+function defaultDevice(namespace: Namespace): { 4?: string; 6?: string } {
+  const found: { 4?: string; 6?: string } = {}
+  for (const r of namespace.routes) {
+    if (r.to.length === 0 && r.type === 'unicast' && r.dev !== undefined) found[r.to.family] ??= r.dev
+  }
+  return found
+}
+
+export function desiredState(model: Model, around: Surroundings): State {
+  // a host that stays as it is needs no state; an isolated one must exist all the same
+  return {
+    topology: model.name,
+    namespaces: new Map(model.namespaces.map((n) => [n.name, namespaceState(model, n, around)])),
+  }
+}
+
+/** The state of a topology that is not there. */
+export function nothing(topology: string): State {
+  return { topology, namespaces: new Map() }
+}

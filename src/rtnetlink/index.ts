@@ -1,0 +1,18 @@
+/** Links, addresses, routes, rules and neighbours over NETLINK_ROUTE. Names are those of iproute2 and the kernel. */
+export * from './addresses.ts'
+export {
+  addLink,
+  deleteLink,
+  getLink,
+  type Link,
+  type LinkChanges,
+  type LinkSpec,
+  listLinks,
+  type NewLink,
+  setBridgePort,
+  setLink,
+  type Target,
+} from './links.ts'
+export * from './neighbours.ts'
+export * from './routes.ts'
+export * from './rules.ts'

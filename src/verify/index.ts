@@ -1,0 +1,117 @@
+/** Expectations of a topology file, each tried with real packets. */
+import {
+  formatHostPort,
+  type HttpResponse,
+  type Outcome,
+  type ProbeRequest,
+  type ProbeResult,
+  runProbes,
+} from '../packet/index.ts'
+import type { Expectation, Probe } from '../topology/model.ts'
+
+/** ms */
+const TIMEOUT = 1000
+const FAILS_TIMEOUT = 500
+
+export interface CheckResult {
+  readonly expectation: Expectation
+  /** never true when the probe itself could not be made, whatever was expected */
+  readonly holds: boolean
+  readonly outcome: Outcome
+  /** ms; absent when nothing answered */
+  readonly ms?: number
+  /** one plain sentence without a full stop: what happened, whatever was expected */
+  readonly detail: string
+  /** the name of an errno, or `ICMP 3/1` with type and code */
+  readonly code?: string
+}
+
+export interface VerifyOptions {
+  /** Runs `fn` inside a network namespace and comes back, synchronously. Throws when there is none of that name. */
+  readonly enter: <T>(namespace: string, fn: () => T) => T
+  /** ms until an unanswered probe is lost; 1000 when absent */
+  readonly timeout?: number | undefined
+  /** ms for `fails …`, which has to wait that long to hold; 500 or `timeout`, whichever is less, when absent */
+  readonly failsTimeout?: number | undefined
+  /** ms for which refused and otherwise failing probes are tried again, while services start; 0 when absent */
+  readonly patience?: number | undefined
+  /** called as soon as an expectation is decided, in no special order */
+  readonly onResult?: ((result: CheckResult, index: number) => void) | undefined
+}
+
+/**
+ * Tries all expectations at the same time; results in their order. Takes one time-out at worst (and the patience, when
+ * something keeps failing). A `fails …` expectation has no patience: a refusal counts at once, so start services first.
+ * Never rejects for what the network does.
+ */
+export async function verifyExpectations(
+  expectations: readonly Expectation[],
+  options: VerifyOptions,
+): Promise<CheckResult[]> {
+  const timeout = options.timeout ?? TIMEOUT
+  const failsTimeout = options.failsTimeout ?? Math.min(FAILS_TIMEOUT, timeout)
+  const checks: CheckResult[] = []
+  await runProbes(
+    expectations.map(({ from, fails, probe }) =>
+      requestFor(from, probe, fails ? { timeout: failsTimeout } : { timeout, patience: options.patience }),
+    ),
+    {
+      enter: options.enter,
+      onResult: (result, index) => {
+        const expectation = expectations[index]
+        if (!expectation) return
+        const check = judge(expectation, result)
+        checks[index] = check
+        options.onResult?.(check, index)
+      },
+    },
+  )
+  return checks
+}
+
+function requestFor(
+  namespace: string,
+  probe: Probe,
+  times: { readonly timeout: number; readonly patience?: number | undefined },
+): ProbeRequest {
+  const { kind, address } = probe
+  switch (kind) {
+    case 'ping':
+      return { kind, namespace, address, ...times }
+    case 'tcp':
+      return { kind, namespace, address, port: probe.port, ...times }
+    case 'http': {
+      const { port, path } = probe
+      return { kind, namespace, address, port, path, complain: (response) => complain(probe, response), ...times }
+    }
+    default:
+      return kind satisfies never
+  }
+}
+
+/** What is wrong with an answer. Without a status in the file, one that says an error is not an answer to rely on. */
+function complain(probe: Extract<Probe, { kind: 'http' }>, response: HttpResponse): string | undefined {
+  if (probe.status !== undefined && response.status !== probe.status) return `status ${probe.status} was expected`
+  if (probe.status === undefined && response.status >= 400) return 'that is an error'
+  if (probe.contains === undefined) return undefined
+  if (new TextDecoder().decode(response.body).includes(probe.contains)) return undefined
+  const where = response.isTruncated ? 'the first MiB of the body' : 'the body'
+  return `${where} does not contain ${JSON.stringify(probe.contains)}`
+}
+
+function judge(expectation: Expectation, result: ProbeResult): CheckResult {
+  const { outcome, ms, detail, code } = result
+  return {
+    expectation,
+    holds: outcome !== 'error' && (outcome === 'reached') !== expectation.fails,
+    outcome,
+    detail,
+    ...(ms === undefined ? {} : { ms }),
+    ...(code === undefined ? {} : { code }),
+  }
+}
+
+/** `10.0.0.101`, `10.0.0.101:8080`: what a probe is sent to, as seen from its namespace. */
+export function formatTarget(probe: Probe): string {
+  return probe.kind === 'ping' ? probe.address : formatHostPort(probe.address, probe.port)
+}
