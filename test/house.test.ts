@@ -45,9 +45,14 @@ interface Import {
 }
 
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts'))
+  .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts') && !isTestHelper(path))
   .sort()
 const imports = files.flatMap(importsOf)
+
+/** `testing.ts` and `test-….ts` beside the tests that share them. */
+function isTestHelper(path: string): boolean {
+  return /(^|\/)(testing|test-[\w-]+)\.ts$/.test(path)
+}
 
 /** Static, type-only and dynamic imports, and re-exports. */
 function importsOf(from: string): Import[] {
@@ -82,6 +87,7 @@ function objection({ from, to }: Import): string | undefined {
   if (target.startsWith('..')) {
     return /^\.\.\/(test|bench|scripts)\//.test(target) ? 'the program does not depend on its tools' : undefined
   }
+  if (isTestHelper(target)) return 'the program does not depend on its tests'
   const allowed = mayImport[folder]
   if (allowed === undefined) return `src/${folder} has no line in the table of who may import whom`
   const goal = folderOf(target)

@@ -12,7 +12,7 @@ export function readNodeResults(file) {
 
 /**
  * The JUnit file that `bun test` writes. It has no reasons for skipped tests; those come from the lines that
- * test/support/need.ts left, found by the line of the test, or else any of the file's.
+ * test/support/need.ts left: one that was asked for within the test's own lines, or else any of the file's.
  * @param {string} file
  * @param {string} skips
  * @returns {TestResult[]}
@@ -21,22 +21,19 @@ export function readBunResults(file, skips) {
   /** @type {{ line: number, reason: string }[]} */
   const reasons = readLines(skips).map((line) => JSON.parse(line))
   const any = [...new Set(reasons.map(({ reason }) => reason))].join('; ')
-  /** @type {TestResult[]} */
-  const results = []
   // a test that passed is an empty element; the others hold what happened
-  for (const [, attributes = '', empty, body = ''] of read(file).matchAll(
-    /<testcase ([^>]*?)(?:(\/)>|>(.*?)<\/testcase>)/gs,
-  )) {
+  const cases = [...read(file).matchAll(/<testcase ([^>]*?)(?:\/>|>(.*?)<\/testcase>)/gs)].map(
+    ([, attributes = '', body = '']) => ({ attributes, body, line: Number(attribute(attributes, 'line')) }),
+  )
+  return cases.map(({ attributes, body, line }) => {
     const [group, title] = [attribute(attributes, 'classname'), attribute(attributes, 'name')]
     const name = group ? `${group} > ${title}` : title
-    if (!empty && body.includes('<failure')) results.push({ name, result: 'failed' })
-    else if (!empty && body.includes('<skipped')) {
-      const line = Number(attribute(attributes, 'line'))
-      const reason = reasons.find((entry) => entry.line === line)?.reason ?? any
-      results.push({ name, result: 'skipped', ...(reason && { reason }) })
-    } else results.push({ name, result: 'passed' })
-  }
-  return results
+    if (body.includes('<failure')) return { name, result: 'failed' }
+    if (!body.includes('<skipped')) return { name, result: 'passed' }
+    const next = Math.min(...cases.map((other) => other.line).filter((other) => other > line))
+    const reason = reasons.find((entry) => entry.line >= line && entry.line < next)?.reason ?? any
+    return { name, result: 'skipped', ...(reason && { reason }) }
+  })
 }
 
 /** @param {string} attributes @param {string} name */

@@ -39,7 +39,8 @@ export function ensureModules() {
   const npm = process.env.npm_execpath
   const [file, first] = npm ? [process.execPath, [npm]] : ['npm', []]
   const done = run(file, [...first, 'ci', '--no-audit', '--no-fund', '--loglevel=error'])
-  if (!done.ok) throw new Failure(`npm ci failed:\n${done.output}`)
+  // what went wrong comes first; after it npm explains its options
+  if (!done.ok) throw new Failure(`npm ci failed:\n${done.output.split('\n').slice(0, 20).join('\n')}`)
   findBun()
 }
 

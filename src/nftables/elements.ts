@@ -170,7 +170,7 @@ function intervals(of: ElementTypes, elements: readonly Element[]): ElementAttrs
   for (const next of sorted) {
     const previous = merged.at(-1)
     if (previous && of.isMerged && next.from <= previous.to + 1n) {
-      merged[merged.length - 1] = { ...previous, to: next.to > previous.to ? next.to : previous.to }
+      if (next.to > previous.to) merged[merged.length - 1] = { ...previous, to: next.to }
     } else {
       if (previous && next.from <= previous.to) {
         throw new CompileError(`${String(next.element.key)} overlaps ${String(previous.element.key)}`)

@@ -11,9 +11,9 @@ import {
   tableShape,
 } from './attributes.ts'
 import { compileRule } from './compile.ts'
-import { CompileError } from './datatypes.ts'
 import { wireElements } from './elements.ts'
-import type { Chain, Hook, NftMap, Rule, Set, Table } from './objects.ts'
+import { hookNumber } from './hooks.ts'
+import type { Chain, NftMap, NftSet, Rule, Table } from './objects.ts'
 import type { Operation } from './operation.ts'
 import { declareSet } from './sets.ts'
 import { commentData } from './userdata.ts'
@@ -23,31 +23,6 @@ import { commentData } from './userdata.ts'
  * A message of this many bytes leaves room for that.
  */
 const ELEMENTS_BYTES = 48 * 1024
-
-/** NF_INET_*, and NF_NETDEV_* for the netdev family; linux/netfilter.h. Ingress of inet is 5. */
-const hookNumbers: Readonly<Record<Hook, number>> = {
-  prerouting: 0,
-  input: 1,
-  forward: 2,
-  output: 3,
-  postrouting: 4,
-  ingress: 5,
-  egress: 6,
-}
-const netdevHooks: Partial<Record<Hook, number>> = { ingress: 0, egress: 1 }
-const arpHooks: Partial<Record<Hook, number>> = { input: 0, output: 1, forward: 2 }
-
-export function hookNumber(chain: Pick<Chain, 'family'>, hook: Hook): number {
-  const number =
-    chain.family === 'netdev' ? netdevHooks[hook] : chain.family === 'arp' ? arpHooks[hook] : hookNumbers[hook]
-  if (number === undefined) throw new CompileError(`no hook ${hook} in family ${chain.family}`)
-  return number
-}
-
-export function hookName(family: Chain['family'], number: number): Hook | undefined {
-  const table = family === 'netdev' ? netdevHooks : family === 'arp' ? arpHooks : hookNumbers
-  return (Object.keys(table) as Hook[]).find((name) => table[name] === number)
-}
 
 /** Numbers that link objects within one transaction: ids of sets. */
 export interface Ids {
@@ -210,7 +185,7 @@ function encodeElements(operation: Extract<Operation, { kind: 'element' }>, ids:
 function elementMessages(
   type: number,
   flags: number,
-  of: Pick<Rule | Set | NftMap, 'family'>,
+  of: Pick<Rule | NftSet | NftMap, 'family'>,
   { table, set, setId }: { table: string; set: string; setId?: number },
   elements: readonly ElementAttrs[],
 ): Request[] {

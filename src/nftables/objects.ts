@@ -60,7 +60,7 @@ interface SetLike {
   readonly comment?: string
 }
 
-export interface Set extends SetLike {
+export interface NftSet extends SetLike {
   readonly kind: 'set'
 }
 

@@ -1,5 +1,5 @@
 /** One verb on one object, as plain data: what a transaction is made of, rendered as netlink and as text. Pure. */
-import type { Chain, Element, Family, NftMap, Rule, Set, Table } from './objects.ts'
+import type { Chain, Element, Family, NftMap, NftSet, Rule, Table } from './objects.ts'
 
 export interface TableName {
   readonly family: Family
@@ -32,7 +32,7 @@ export type Operation =
   | { readonly verb: 'add' | 'insert'; readonly kind: 'rule'; readonly rule: Rule; readonly position?: bigint }
   | { readonly verb: 'replace'; readonly kind: 'rule'; readonly rule: Rule; readonly handle: bigint }
   | { readonly verb: 'delete'; readonly kind: 'rule'; readonly rule: RuleName }
-  | { readonly verb: 'add' | 'create'; readonly kind: 'set'; readonly set: Set | NftMap }
+  | { readonly verb: 'add' | 'create'; readonly kind: 'set'; readonly set: NftSet | NftMap }
   | {
       readonly verb: 'delete' | 'flush'
       readonly kind: 'set'
@@ -42,6 +42,6 @@ export type Operation =
       readonly verb: 'add' | 'create' | 'delete'
       readonly kind: 'element'
       /** its declaration: what the bytes of an element mean */
-      readonly set: Set | NftMap
+      readonly set: NftSet | NftMap
       readonly elements: readonly Element[]
     }

@@ -3,7 +3,7 @@ import type { SetAttrs } from './attributes.ts'
 import { CompileError, concatBytes, concatId, type TypeName, typeOf } from './datatypes.ts'
 import type { ElementTypes } from './elements.ts'
 import type { Selector } from './expression.ts'
-import type { NftMap, Set } from './objects.ts'
+import type { NftMap, NftSet } from './objects.ts'
 import { EXPR_CONCAT, EXPR_VERDICT, typeofSelector, typeofTlv } from './typeof.ts'
 import { commentTlv, numberTlv, SET_COMMENT, writeTlvs } from './userdata.ts'
 
@@ -39,7 +39,7 @@ function byteOrderOf(types: readonly TypeName[]): number {
 }
 
 /** What nft notes of a named set; a concatenation of plain types has an empty description, which nft reads nothing from. */
-function namedNotes(set: Set | NftMap): Uint8Array {
+function namedNotes(set: NftSet | NftMap): Uint8Array {
   const data = set.kind === 'map' ? set.data : undefined
   const tlvs = [numberTlv(UDATA.keyByteOrder, byteOrderOf(set.key))]
   if (data) tlvs.push(numberTlv(UDATA.dataByteOrder, data === 'verdict' ? byteOrders.none : byteOrderOf(data)))
@@ -82,7 +82,7 @@ export function sizeOf(types: readonly TypeName[]): number {
 }
 
 /** The message of a named set or map. `id` links it to elements in the same transaction. */
-export function declareSet(set: Set | NftMap, id: number): SetAttrs {
+export function declareSet(set: NftSet | NftMap, id: number): SetAttrs {
   const has = (flag: 'constant' | 'interval' | 'timeout' | 'dynamic'): number =>
     set.flags?.includes(flag) ? setFlags[flag] : 0
   const data = set.kind === 'map' ? set.data : undefined
@@ -111,7 +111,7 @@ export function declareSet(set: Set | NftMap, id: number): SetAttrs {
 }
 
 /** A rule that looks into such a set must turn the bytes round first, and cannot know that it must. */
-function refuseHostOrder(set: Set | NftMap): void {
+function refuseHostOrder(set: NftSet | NftMap): void {
   const type = set.key.map(typeOf).find((t) => t.order === 'host' && t.form === 'number' && t.bytes > 1)
   if (type) throw new CompileError(`set ${set.name}: intervals of ${type.name} only work in a rule's own set`)
 }

@@ -3,7 +3,7 @@ import { NetlinkError, type Request, type Socket } from '../netlink/index.ts'
 import { batchMarker, NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END } from './attributes.ts'
 import { encodeOperation, newIds } from './encode.ts'
 import { NftablesError } from './errors.ts'
-import type { Chain, Element, NftMap, Rule, Set, Table } from './objects.ts'
+import type { Chain, Element, NftMap, NftSet, Rule, Table } from './objects.ts'
 import type { ChainName, InTable, Operation, RuleName, TableName } from './operation.ts'
 import { renderOperation } from './text.ts'
 
@@ -27,15 +27,15 @@ export interface Transaction {
   readonly replaceRule: (rule: Rule, handle: bigint) => Transaction
   readonly deleteRule: (rule: RuleName) => Transaction
   /** Sets and maps. */
-  readonly addSet: (set: Set | NftMap) => Transaction
-  readonly createSet: (set: Set | NftMap) => Transaction
+  readonly addSet: (set: NftSet | NftMap) => Transaction
+  readonly createSet: (set: NftSet | NftMap) => Transaction
   readonly deleteSet: (set: InTable & { readonly kind: 'set' | 'map' }) => Transaction
   /** Takes all elements out. */
   readonly flushSet: (set: InTable & { readonly kind: 'set' | 'map' }) => Transaction
-  readonly addElements: (set: Set | NftMap, elements: readonly Element[]) => Transaction
+  readonly addElements: (set: NftSet | NftMap, elements: readonly Element[]) => Transaction
   /** Fails when one of them is there already. */
-  readonly createElements: (set: Set | NftMap, elements: readonly Element[]) => Transaction
-  readonly deleteElements: (set: Set | NftMap, elements: readonly Element[]) => Transaction
+  readonly createElements: (set: NftSet | NftMap, elements: readonly Element[]) => Transaction
+  readonly deleteElements: (set: NftSet | NftMap, elements: readonly Element[]) => Transaction
   /** Adds an operation given as data. */
   readonly push: (...operations: readonly Operation[]) => Transaction
   /**

@@ -97,19 +97,25 @@ export function listen(lab: Lab, namespace: string, port: number): number {
 export function serve(lab: Lab, namespace: string, port: number, answer: (request: string) => Uint8Array): void {
   const fd = listen(lab, namespace, port)
   const buffer = new Uint8Array(65536)
-  const waiting = new Set<number>()
-  const timer = setInterval(() => {
-    for (let client = sys.accept(fd); client !== undefined; client = sys.accept(fd)) waiting.add(client)
-    for (const client of waiting) {
+  /** what each connection has still to send; undefined before its request came */
+  const waiting = new Map<number, Uint8Array | undefined>()
+  const advance = (client: number, rest: Uint8Array | undefined): void => {
+    if (rest === undefined) {
       const length = sys.recv(client, buffer)
-      if (length === undefined) continue
+      if (length !== undefined) waiting.set(client, answer(new TextDecoder().decode(buffer.subarray(0, length))))
+    } else if (rest.length === 0) {
       waiting.delete(client)
-      if (length > 0) sys.send(client, answer(new TextDecoder().decode(buffer.subarray(0, length))), sys.MSG_NOSIGNAL)
       sys.close(client)
+    } else if (sys.poll([{ fd: client, events: sys.POLLOUT }], 0)[0]) {
+      waiting.set(client, rest.subarray(sys.send(client, rest, sys.MSG_NOSIGNAL)))
     }
+  }
+  const timer = setInterval(() => {
+    for (let client = sys.accept(fd); client !== undefined; client = sys.accept(fd)) waiting.set(client, undefined)
+    for (const [client, rest] of waiting) advance(client, rest)
   }, 1)
   lab.onEnd(() => {
     clearInterval(timer)
-    for (const client of waiting) sys.close(client)
+    for (const client of waiting.keys()) sys.close(client)
   })
 }

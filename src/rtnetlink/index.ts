@@ -7,6 +7,7 @@ export {
   type Link,
   type LinkChanges,
   type LinkSpec,
+  linkData,
   listLinks,
   type NewLink,
   setBridgePort,
@@ -14,5 +15,6 @@ export {
   type Target,
 } from './links.ts'
 export * from './neighbours.ts'
+export { getNamespaceId, setNamespaceId } from './nsid.ts'
 export * from './routes.ts'
 export * from './rules.ts'

@@ -113,7 +113,6 @@ export type LinkSpec =
         readonly name: string
         readonly mac?: string
         readonly mtu?: number
-        readonly up?: boolean
         readonly group?: number
         readonly netns?: number
       }
@@ -157,9 +156,9 @@ function kindInfo(spec: LinkSpec): { info: Infer<typeof linkInfo>; lower?: numbe
     case 'bridge':
       return { info: spec.options ? { kind: 'bridge', data: spec.options } : { kind: 'bridge' } }
     case 'veth': {
-      const { name, mac, mtu, up, group, netns } = spec.peer
+      const { name, mac, mtu, group, netns } = spec.peer
       const peer = { mac, ifname: name, mtu, group, netnsFd: netns }
-      return { info: { kind: 'veth', data: { peer: { header: upFlags(up || undefined), attrs: definedOnly(peer) } } } }
+      return { info: { kind: 'veth', data: { peer: { header: {}, attrs: definedOnly(peer) } } } }
     }
     case 'vxlan': {
       const { id, dev, local, remote, port } = spec
@@ -189,7 +188,9 @@ function definedOnly<T extends object>(values: T): { [K in keyof T]: Exclude<T[K
 }
 
 /**
- * Makes a link. A veth comes with both ends in their namespaces, named, addressed, enslaved and up by one message.
+ * Makes a link. A veth comes with both ends in their namespaces, named and addressed, the near end enslaved and up, by
+ * one message. The far end must be brought up by another: the kernel configures the peer before it knows its partner,
+ * and opening it then fails with ENOTCONN (veth_newlink, veth_open in drivers/net/veth.c).
  * The kernel ignores IFLA_IFALIAS here: only the group marks a link from its first moment.
  */
 export function addLink({ name, link, mac, mtu, master, group, up, netns }: NewLink): Request {
@@ -281,6 +282,16 @@ export interface Link {
   readonly maxMtu: number
   readonly info?: Infer<typeof linkInfo>
   readonly slave?: Infer<typeof slaveInfo>
+}
+
+type KindData<K extends string> = Extract<Infer<typeof linkInfo>, { kind: K; data?: unknown }> extends { data?: infer D }
+  ? D
+  : never
+
+/** What a link's kind says of it; undefined for a link of another kind. */
+export function linkData<K extends 'bridge' | 'vxlan' | 'macvlan' | 'tun'>(link: Link, kind: K): KindData<K> | undefined {
+  const { info } = link
+  return info?.kind === kind && 'data' in info ? (info.data as KindData<K>) : undefined
 }
 
 /** Also for messages of the link multicast group. */

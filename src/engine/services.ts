@@ -1,0 +1,143 @@
+/**
+ * Services: programs kept running in a namespace. They are found again by marks in their environment, so no file
+ * needs to remember them.
+ */
+import { spawn } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import type { Place } from '../plan/operations.ts'
+import { HOST, type ServiceState } from '../plan/state.ts'
+import * as sys from '../sys/index.ts'
+import type { Handle } from './handles.ts'
+import { RUN_DIR } from './lock.ts'
+
+const TOPOLOGY = 'HARDWAY_TOPOLOGY'
+const NAMESPACE = 'HARDWAY_NAMESPACE'
+const SERVICE = 'HARDWAY_SERVICE'
+const ARGV = 'HARDWAY_ARGV'
+
+const SIGTERM = 15
+const SIGKILL = 9
+/** ms that a service has to end by itself */
+const GRACE = 1000
+const STEP = 5
+
+export interface Process {
+  readonly pid: number
+  readonly topology: string
+  readonly namespace: string
+  /** absent for what `exec` and `shell` started */
+  readonly service?: ServiceState
+}
+
+/** Variables that mark a process as part of a topology. */
+export function processMarks(topology: string, namespace: string): Record<string, string> {
+  return { [TOPOLOGY]: topology, [NAMESPACE]: namespace }
+}
+
+function readEnvironment(pid: number): Map<string, string> | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/environ`, 'utf8')
+    if (!text.includes(`${TOPOLOGY}=`)) return undefined
+    return new Map(
+      text.split('\0').map((line) => {
+        const equals = line.indexOf('=')
+        return [line.slice(0, equals), line.slice(equals + 1)]
+      }),
+    )
+  } catch {
+    return undefined // ended meanwhile, or not ours to read
+  }
+}
+
+/** A process leads its session when it was started as a service; its own children carry the same marks. */
+function isSessionLeader(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return Number(fields[3]) === pid && fields[0] !== 'Z'
+  } catch {
+    return false
+  }
+}
+
+function parseArgv(text: string | undefined): string[] {
+  try {
+    const value: unknown = JSON.parse(text ?? '')
+    return Array.isArray(value) ? value.map(String) : []
+  } catch {
+    return []
+  }
+}
+
+/** Processes of a topology, from /proc; this one and the tools around it are left out. */
+export function listProcesses(topology: string): Process[] {
+  const found: Process[] = []
+  for (const entry of readdirSync('/proc')) {
+    const pid = Number(entry)
+    if (!(pid > 0) || pid === process.pid) continue
+    const environment = readEnvironment(pid)
+    if (environment?.get(TOPOLOGY) !== topology) continue
+    const namespace = environment.get(NAMESPACE) ?? HOST
+    const number = Number(environment.get(SERVICE))
+    if (!number) found.push({ pid, topology, namespace })
+    else if (isSessionLeader(pid)) {
+      found.push({ pid, topology, namespace, service: { number, argv: parseArgv(environment.get(ARGV)), pid } })
+    }
+  }
+  return found
+}
+
+export function logPath(topology: string, namespace: string, number: number): string {
+  return `${RUN_DIR}/${topology}/${namespace}-${number}.log`
+}
+
+/** Starts the program inside the namespace, in a session of its own, its output in the topology's log directory. */
+export function startService(topology: string, at: Place, handle: Handle, service: ServiceState): void {
+  const [program = '', ...args] = service.argv
+  mkdirSync(`${RUN_DIR}/${topology}`, { recursive: true })
+  const log = openSync(logPath(topology, at.name, service.number), 'w', 0o644)
+  try {
+    const env = {
+      ...process.env,
+      ...processMarks(topology, at.name),
+      [SERVICE]: String(service.number),
+      [ARGV]: JSON.stringify(service.argv),
+    }
+    const child = handle.inside(() =>
+      spawn(program, args, { detached: true, stdio: ['ignore', log, log], env, cwd: process.cwd() }),
+    )
+    // a program that does not exist: the error comes later, but there is no pid now
+    child.on('error', () => {})
+    if (child.pid === undefined) throw new Error(`${program}: no such program`)
+    child.unref()
+  } finally {
+    closeSync(log)
+  }
+}
+
+const pause = new Int32Array(new SharedArrayBuffer(4))
+
+/** Ends a process and its group; kills what does not end in time. */
+export function stopProcess(pid: number, options: { readonly group: boolean }): void {
+  const target = options.group ? -pid : pid
+  if (!sys.kill(target, SIGTERM)) return
+  for (let waited = 0; waited < GRACE; waited += STEP) {
+    if (!isRunning(pid)) return
+    Atomics.wait(pause, 0, 0, STEP)
+  }
+  sys.kill(target, SIGKILL)
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat[stat.lastIndexOf(')') + 2] !== 'Z'
+  } catch {
+    return false
+  }
+}
+
+/** The logs of a topology that is no more. */
+export function removeLogs(topology: string): void {
+  rmSync(`${RUN_DIR}/${topology}`, { recursive: true, force: true })
+}
