@@ -1,6 +1,5 @@
 /** Reads the kernel: the present state of a topology, and of its surroundings what a plan needs. Changes nothing. */
 import { readFileSync } from 'node:fs'
-import { formatPrefix, type Prefix } from '../ip/index.ts'
 import { deadMark, listNetns } from '../netns/index.ts'
 import { netnsOf } from '../plan/desired.ts'
 import { addressKey, neighbourKey, routeKey, ruleKey, serviceKey } from '../plan/keys.ts'
@@ -224,14 +223,26 @@ export function observe(topology: string, options: ObserveOptions = {}, shared?:
       sysctls: observedSysctls(handle, isHost ? notedSysctls : (wanted?.sysctls.map((s) => s.key) ?? [])),
       ruleset: table.ruleset,
       notes: table.notes,
-      accepts: isHost ? readAccepts(handle, mark(topology), model?.forward ?? []) : new Map(),
+      accepts: isHost ? readAccepts(handle, mark(topology)) : new Map(),
       services: servicesOf(processes, place.name),
     })
   }
   return {
-    state: { topology, namespaces },
+    state: { topology, namespaces: isEmpty(namespaces) ? new Map() : namespaces },
     around: surroundings(handles, places, foreign, model, topology),
   }
+}
+
+/** Whether nothing of the topology is there: the host alone, with nothing of it. */
+function isEmpty(namespaces: ReadonlyMap<string, NamespaceState>): boolean {
+  if (namespaces.size !== 1) return namespaces.size === 0
+  return [...namespaces.values()].every(
+    (n) =>
+      n.netns === undefined &&
+      [...n.links.values()].every((l) => l.link.kind === 'existing') &&
+      n.addresses.size + n.routes.size + n.rules.size + n.neighbours.size + n.accepts.size + n.services.size === 0 &&
+      n.ruleset.length + n.notes.length === 0,
+  )
 }
 
 /** Devices of the machine that the topology uses or has changed. */
@@ -297,7 +308,7 @@ function surroundings(
     owners,
     defaultDevice: host && usesDefault ? defaultDevices(handles, host) : {},
     forwardChains:
-      host && model && !model.isolated && model.forward.length > 0 ? findForwardChains(handles.at(host), topology) : [],
+      host && model && !model.isolated && model.forward.length > 0 ? findForwardChains(handles.at(host)) : [],
     sysctls: readSysctls(handles, places, model),
   }
 }
@@ -316,8 +327,4 @@ function defaultDevices(handles: Handles, host: Place): Surroundings['defaultDev
     ...(best[4] ? { 4: best[4].dev } : {}),
     ...(best[6] ? { 6: best[6].dev } : {}),
   }
-}
-
-export function prefixText(prefixes: readonly Prefix[]): string {
-  return prefixes.map(formatPrefix).join(', ')
 }

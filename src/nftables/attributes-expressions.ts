@@ -129,6 +129,11 @@ export type VmData<K extends VmKind> = Infer<(typeof expressionKinds)[K]>
 /** One expression of the virtual machine; an unknown one has `raw` in place of `data`. */
 export type Vm = Tagged<typeof expressionKinds>
 
+/** The data of an expression when it is of this kind and was understood. */
+export function dataOf<K extends VmKind>(vm: Vm | undefined, kind: K): VmData<K> | undefined {
+  return vm?.kind === kind && 'data' in vm ? (vm.data as VmData<K> | undefined) : undefined
+}
+
 const NAME = 1
 const DATA = 2
 const plain = tagged(expressionKinds, { kind: NAME, data: DATA }, { nestedData: true, name: str })

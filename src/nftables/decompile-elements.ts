@@ -79,7 +79,8 @@ export function intervalText(type: DataType, from: bigint, to: bigint): Value | 
  * reference to an object, a key of an unknown type).
  */
 export function decodeElements(of: ListedTypes, listed: readonly ElementAttrs[]): Element[] | undefined {
-  if (listed.some((element) => element.objref !== undefined || ((element.flags ?? 0) & CATCHALL) !== 0)) return undefined
+  if (listed.some((element) => element.objref !== undefined || ((element.flags ?? 0) & CATCHALL) !== 0))
+    return undefined
   const found = of.isInterval && of.key.length === 1 ? intervals(of, listed) : points(of, listed)
   return found?.sort((a, b) => compare(a.order, b.order)).map(({ element }) => element)
 }

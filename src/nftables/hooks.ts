@@ -26,4 +26,3 @@ export function hookName(family: Chain['family'], number: number): Hook | undefi
   const table = family === 'netdev' ? netdevHooks : family === 'arp' ? arpHooks : hookNumbers
   return (Object.keys(table) as Hook[]).find((name) => table[name] === number)
 }
-

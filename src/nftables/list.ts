@@ -1,5 +1,5 @@
 /** Reading the ruleset back. Every list is one consistent picture: read again when the ruleset changed meanwhile. */
-import { type NetlinkError, type Socket } from '../netlink/index.ts'
+import type { NetlinkError, Socket } from '../netlink/index.ts'
 import {
   chainShape,
   type ElementAttrs,
@@ -14,9 +14,9 @@ import {
   tableShape,
 } from './attributes.ts'
 import type { Vm } from './attributes-expressions.ts'
+import { decodeChain, decodeSet, decodeTable } from './decode.ts'
 import { type Counters, decompileRule, type KnownSet } from './decompile.ts'
 import { decodeElements } from './decompile-elements.ts'
-import { decodeChain, decodeSet, decodeTable } from './decode.ts'
 import type { Chain, Element, Family, NftMap, NftSet, Rule, Table } from './objects.ts'
 import { setFlags } from './sets.ts'
 import { readComment } from './userdata.ts'
@@ -191,16 +191,18 @@ function readRules(socket: Socket, scope: Scope & { readonly chain?: string }): 
   const messages = socket.dump(nftRequest(msg.getRule, 0, ruleShape, scope.family, attributes), ruleShape)
   const sets = new Map<string, KnownSet>()
   let areRead = false
-  const resolverOf = (family: Family, table: string) => (name: string): KnownSet | undefined => {
-    // most tables have no sets: they are only read when a rule names one
-    if (!areRead) {
-      for (const { family: f, attributes: a } of readSets(socket, scope)) {
-        sets.set(`${f} ${a.table} ${a.name}`, knownSet(socket, f, a))
+  const resolverOf =
+    (family: Family, table: string) =>
+    (name: string): KnownSet | undefined => {
+      // most tables have no sets: they are only read when a rule names one
+      if (!areRead) {
+        for (const { family: f, attributes: a } of readSets(socket, scope)) {
+          sets.set(`${f} ${a.table} ${a.name}`, knownSet(socket, f, a))
+        }
+        areRead = true
       }
-      areRead = true
+      return sets.get(`${family} ${table} ${name}`)
     }
-    return sets.get(`${family} ${table} ${name}`)
-  }
   return messages.flatMap(({ header, attrs }) => {
     const family = familyName(header.family)
     if (!family || !inScope(scope, { family, table: attrs.table })) return []

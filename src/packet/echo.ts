@@ -20,7 +20,7 @@ const IP_TTL = 2
 const IPV6_UNICAST_HOPS = 16
 const MSG_ERRQUEUE = 0x2000
 /** Messages read in one go before other sockets have their turn */
-const DRAIN = 256
+const DRAIN = 4096
 
 export interface EchoRequest {
   /** may carry a scope: `fe80::1%veth1` */

@@ -123,13 +123,13 @@ export function createLoop(): Loop {
     run: async (isDone) => {
       let yielded = performance.now()
       while (!isDone()) {
-        const now = performance.now()
-        for (let entry = timers.due(now); entry; entry = timers.due(now)) entry.run?.()
-        doWork(now + SLICE)
-        if (isDone()) break
-        const wait = work.length > 0 ? 0 : Math.min(SLICE, Math.max(0, Math.ceil(timers.next() - performance.now())))
+        const begin = performance.now()
+        const wait = work.length > 0 ? 0 : Math.min(SLICE, Math.max(0, Math.ceil(timers.next() - begin)))
         if (watched.size > 0) pollOnce(wait)
         else if (wait > 0) await macrotask(wait)
+        // only what was due before poll(2): an answer that has come while this thread was held up is never called late
+        for (let entry = timers.due(begin); entry; entry = timers.due(begin)) entry.run?.()
+        doWork(performance.now() + SLICE)
         if (performance.now() - yielded < SLICE) continue
         await macrotask()
         yielded = performance.now()

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readlinkSync } from 'node:fs'
 import { test } from 'node:test'
 import { needs } from '../../test/support/need.ts'
 import * as sys from '../sys/index.ts'
@@ -11,6 +11,37 @@ import { createLab, createPair, type Lab, listen } from './test-lab.ts'
 
 const skip = needs('root', 'ip')
 const skipNft = needs('root', 'ip', 'nft')
+
+/** The inodes of this process's sockets: a descriptor's number may be used again, an inode is not. */
+function sockets(): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)].filter((link) => link.startsWith('socket:'))
+    } catch {
+      // the runtime has closed it in the meantime
+      return []
+    }
+  })
+}
+
+/** Remembers the sockets that are opened inside, and says which of them are still there. */
+function watchSockets(enter: ProbeOptions['enter']): { enter: ProbeOptions['enter']; left: () => string[] } {
+  const opened = new Set<string>()
+  return {
+    enter: (namespace, fn) => {
+      const before = new Set(sockets())
+      try {
+        return enter(namespace, fn)
+      } finally {
+        for (const socket of sockets()) if (!before.has(socket)) opened.add(socket)
+      }
+    },
+    left: () => {
+      assert.ok(opened.size > 0)
+      return sockets().filter((socket) => opened.has(socket))
+    },
+  }
+}
 
 /** One probe from `a`. */
 async function probe(
@@ -241,7 +272,7 @@ test('more probes than descriptors wait for their turn', { skip }, async () => {
   let open = 0
   let most = 0
   // as if the limit were 10
-  const before = readdirSync('/proc/self/fd').length
+  const watched = watchSockets(lab.enter)
   const requests: ProbeRequest[] = Array.from({ length: 40 }, () => ({
     kind: 'tcp',
     namespace: 'a',
@@ -254,13 +285,13 @@ test('more probes than descriptors wait for their turn', { skip }, async () => {
       if (open >= 10) throw error
       open++
       most = Math.max(most, open)
-      return lab.enter(namespace, fn)
+      return watched.enter(namespace, fn)
     },
     onResult: () => open--,
   })
   assert.ok(results.every((result) => result.outcome === 'lost'))
   assert.equal(most, 10)
-  assert.equal(readdirSync('/proc/self/fd').length, before)
+  assert.deepEqual(watched.left(), [])
 })
 
 test('a probe that cannot be made is an error, not a verdict on the network', { skip }, async () => {
@@ -278,20 +309,20 @@ test('a probe that cannot be made is an error, not a verdict on the network', { 
 
 test('no descriptor is left behind, not even when the caller throws', { skip }, async () => {
   using lab = createPair()
-  const before = readdirSync('/proc/self/fd').length
+  const watched = watchSockets(lab.enter)
   const requests: ProbeRequest[] = ['10.0.0.2', '10.0.0.99', 'fd00::2'].flatMap((address) => [
     { kind: 'ping', namespace: 'a', address, timeout: 200 },
     { kind: 'http', namespace: 'a', address, port: 8080, timeout: 200 },
   ])
-  await runProbes(requests, lab)
+  await runProbes(requests, watched)
   await assert.rejects(
     runProbes(requests, {
-      enter: lab.enter,
+      enter: watched.enter,
       onResult: () => {
         throw new Error('enough')
       },
     }),
     /enough/,
   )
-  assert.equal(readdirSync('/proc/self/fd').length, before)
+  assert.deepEqual(watched.left(), [])
 })

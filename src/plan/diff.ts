@@ -135,10 +135,7 @@ function* removeLinks({ current, wanted, ending, gone }: Context): Generator<Ope
 }
 
 /** What was noted and is not wanted any more gets its value from before. */
-function* putBack(
-  { current, wanted, gone }: Context,
-  notes: ReadonlyMap<string, readonly string[]>,
-): Generator<Operation> {
+function* putBack({ current, gone }: Context, notes: ReadonlyMap<string, readonly string[]>): Generator<Operation> {
   for (const state of current.namespaces.values()) {
     const at = placeOf(state)
     const kept = new Set(notes.get(state.name))
@@ -155,7 +152,6 @@ function* putBack(
       }
     }
   }
-  void wanted
 }
 
 function* addNamespaces({ current, wanted }: Context): Generator<Operation> {
