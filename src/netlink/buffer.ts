@@ -41,22 +41,29 @@ export class Writer {
   }
 
   u8(value: number): void {
-    this.#view.setUint8(this.#reserve(1), value)
+    const at = this.#reserve(1)
+    this.#view.setUint8(at, value)
   }
   u16(value: number, littleEndian = true): void {
-    this.#view.setUint16(this.#reserve(2), value, littleEndian)
+    const at = this.#reserve(2)
+    this.#view.setUint16(at, value, littleEndian)
   }
   u32(value: number, littleEndian = true): void {
-    this.#view.setUint32(this.#reserve(4), value, littleEndian)
+    const at = this.#reserve(4)
+    this.#view.setUint32(at, value, littleEndian)
   }
   s32(value: number): void {
-    this.#view.setInt32(this.#reserve(4), value, true)
+    const at = this.#reserve(4)
+    this.#view.setInt32(at, value, true)
   }
   u64(value: bigint, littleEndian = true): void {
-    this.#view.setBigUint64(this.#reserve(8), value, littleEndian)
+    const at = this.#reserve(8)
+    this.#view.setBigUint64(at, value, littleEndian)
   }
   raw(data: Uint8Array): void {
-    this.#bytes.set(data, this.#reserve(data.length))
+    // reserving may replace the buffer: the place comes first
+    const at = this.#reserve(data.length)
+    this.#bytes.set(data, at)
   }
   text(value: string): void {
     this.raw(encoder.encode(value))
