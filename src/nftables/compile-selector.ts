@@ -180,7 +180,7 @@ export function load(context: Context, selector: Selector, slot: number, bytes?:
       vm.push({ kind: 'rt', data: { key: findKey(rtKeys, selector.key, 'rt')[0], dreg } })
       return
     case 'socket':
-      vm.push({ kind: 'socket', data: { key: findKey(socketKeys, selector.key, 'socket')[0], dreg } })
+      vm.push({ kind: 'socket', data: { key: findKey(socketKeys, selector.key, 'socket')[0], dreg, level: 0 } })
       return
     case 'fib': {
       const [result, extra] = fibResults[selector.result]

@@ -123,7 +123,7 @@ const table = {
     unreachable: 7,
     prohibit: 8,
   }),
-  boolean: symbolic(39, 1, 'host', { exists: 1, missing: 0 }),
+  boolean: symbolic(39, 4, 'host', { exists: 1, missing: 0 }),
   ifname: { ...numeric(41, 16, 'host'), form: 'name' },
   // plain integers of a selector have nft's type `integer`; a set cannot be declared with them
   u8: numeric(4, 1, 'network'),

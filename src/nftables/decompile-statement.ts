@@ -12,22 +12,12 @@ import {
   opName,
   ownElements,
   protocolsAt,
-  protocolsAt,
   singleTypeOf,
   splitFields,
 } from './decompile-match.ts'
 import { dataMap, nat, portMapping, registerAt, selectorAt } from './decompile-nat.ts'
 import { emit, type Register, type State } from './decompile-state.ts'
-import type {
-  ConnectionLimit,
-  Counter,
-  Expression,
-  Limit,
-  LogFlag,
-  Quota,
-  Selector,
-  Source,
-} from './expression.ts'
+import type { ConnectionLimit, Counter, Expression, Limit, LogFlag, Quota, Selector, Source } from './expression.ts'
 import { ctKeys, keyByNumber, metaKeys } from './selectors.ts'
 
 export type Outcome = 'loaded' | 'done' | 'done with next' | 'unknown'
@@ -250,7 +240,7 @@ function dynset(state: State, data: VmData<'dynset'>): Expression | undefined {
     op,
     set: data.set,
     key: found.key,
-    ...(data.timeout === undefined ? {} : { timeout: Number(data.timeout) }),
+    ...(!data.timeout ? {} : { timeout: Number(data.timeout) }),
     ...(kept.length ? { stateful: kept } : {}),
   }
 }

@@ -52,7 +52,7 @@ function namedNotes(set: NftSet | NftMap): Uint8Array {
 
 /** What nft notes of a rule's own set: where its key comes from. */
 function ownNotes({ key, data, isInterval }: ElementTypes, from: Selector): Uint8Array {
-  const tlvs = [numberTlv(UDATA.keyByteOrder, byteOrderOf(key))]
+  const tlvs = [numberTlv(UDATA.keyByteOrder, isHostNumber(from) ? byteOrders.host : byteOrderOf(key))]
   if (data) tlvs.push(numberTlv(UDATA.dataByteOrder, data === 'verdict' ? byteOrders.none : byteOrderOf(data)))
   if (isInterval && !data) tlvs.push(numberTlv(UDATA.mergeElements, 1))
   const description = data && from.kind !== 'concat' ? undefined : typeofSelector(UDATA.keyTypeof, from)
@@ -60,6 +60,11 @@ function ownNotes({ key, data, isInterval }: ElementTypes, from: Selector): Uint
   if (data === 'verdict') tlvs.push(typeofTlv(UDATA.dataTypeof, EXPR_VERDICT, []))
   if (data) tlvs.push(numberTlv(UDATA.dataInterval, 0))
   return writeTlvs(tlvs)
+}
+
+/** Where the type alone does not say it: a protocol number is in network order in a header, and in host order in meta. */
+function isHostNumber(from: Selector): boolean {
+  return from.kind === 'meta' && from.key === 'l4proto'
 }
 
 function describe(key: readonly TypeName[], flags: number, size?: number): SetAttrs['desc'] {

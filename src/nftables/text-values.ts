@@ -8,7 +8,10 @@ export function quote(text: string): string {
   return `"${text.replaceAll('"', "'").replaceAll('\n', ' ')}"`
 }
 
-/** A name of a table, chain or set; anything but a plain word is quoted. */
+/**
+ * A name of a table, chain or set. nft has no way to say other names than plain words, nor its own keywords (`fwd`): a
+ * quoted one is refused by nft, which is better than running on as something else.
+ */
 export function name(text: string): string {
   return /^[A-Za-z_][\w./-]*$/.test(text) ? text : quote(text)
 }

@@ -1,5 +1,6 @@
 /** Objects and operations as nft text, for `nft -f` and for people. Pure. */
 import { typeOf } from './datatypes.ts'
+import type { Expression } from './expression.ts'
 import type { Chain, Element, NftMap, NftSet, Rule, Table } from './objects.ts'
 import type { Operation } from './operation.ts'
 import { renderExpression, renderVerdict } from './text-expression.ts'
@@ -9,6 +10,11 @@ export { renderExpression, renderSelector } from './text-expression.ts'
 
 function comment(text: string | undefined): string[] {
   return text === undefined ? [] : [`comment ${quote(text)}`]
+}
+
+/** Expressions as they stand in a rule. */
+export function renderExpressions(expressions: readonly Expression[]): string {
+  return expressions.map(renderExpression).join(' ')
 }
 
 /** What a rule says, without its place: `ip saddr 10.0.0.0/24 masquerade comment "x"`. */

@@ -1,0 +1,118 @@
+/** The verbs and their flags. What a verb does is loaded when it is called: start-up is paid on every call. */
+import { Argument, Command, Option } from 'commander'
+import { completionScript, shells } from './completion.ts'
+
+export const VERSION = '0.1.0'
+
+type Run = (status: number) => void
+
+/** Every flag is also a variable: `--no-verify` of `up` is HARDWAY_UP_NO_VERIFY. */
+function flag(verb: string, flags: string, about: string): Option {
+  const option = new Option(flags, about)
+  const name = (option.long ?? '').replace(/^--/, '').replaceAll('-', '_')
+  return option.env(`HARDWAY_${verb}_${name}`.toUpperCase())
+}
+
+function isolation(verb: string): [Option, Option] {
+  return [
+    flag(verb, '--isolated', 'the host is a fresh namespace too: nothing on this machine changes'),
+    flag(verb, '--no-isolated', 'the host is this machine, whatever the file says'),
+  ]
+}
+
+function json(verb: string): Option {
+  return flag(verb, '--json', 'print data')
+}
+
+function addOptions(command: Command, options: readonly Option[]): Command {
+  for (const option of options) command.addOption(option)
+  return command
+}
+
+export function buildProgram(done: Run): Command {
+  const program = new Command('hardway')
+    .description('Container networking for Linux that keeps nothing from you.')
+    .version(VERSION)
+    .showHelpAfterError('(hardway --help lists the verbs, hardway VERB --help explains one)')
+    .exitOverride()
+    .enablePositionalOptions()
+
+  addOptions(
+    program.command('up').alias('apply').argument('<FILE>').description('make it so, verify, print a short table'),
+    [
+      flag('up', '--no-verify', 'do not try the expectations'),
+      flag('up', '--dry-run', 'only print the plan'),
+      ...isolation('up'),
+      json('up'),
+    ],
+  ).action(async (file, options) => done(await (await import('./verbs/up.ts')).runUp(file, options)))
+
+  addOptions(program.command('down').alias('destroy').argument('[FILE|NAME]').description('nothing of it remains'), [
+    flag('down', '--all', 'every topology of this host'),
+    json('down'),
+  ]).action(async (name, options) => done((await import('./verbs/up.ts')).runDown(name, options)))
+
+  addOptions(program.command('plan').argument('<FILE>').description('what up would do'), [
+    flag('plan', '--as <form>', 'text, shell or json').default('text'),
+    flag('plan', '--down', 'what down would do'),
+    ...isolation('plan'),
+    json('plan'),
+  ]).action(async (file, options) => done((await import('./verbs/up.ts')).runPlan(file, options)))
+
+  addOptions(program.command('ls').description('what is up, from the kernel'), [json('ls')]).action(async (options) =>
+    done((await import('./verbs/look.ts')).runLs(options)),
+  )
+
+  addOptions(program.command('show').argument('<FILE|NAME>').description('everything a topology has, drawn'), [
+    json('show'),
+  ]).action(async (name, options) => done((await import('./verbs/look.ts')).runShow(name, options)))
+
+  addOptions(program.command('verify').argument('<FILE>').description('try the expectations with real packets'), [
+    ...isolation('verify'),
+    json('verify'),
+  ]).action(async (file, options) => done(await (await import('./verbs/up.ts')).runVerify(file, options)))
+
+  program
+    .command('exec')
+    .argument('<NS>')
+    .argument('[CMD...]')
+    .description('a program inside a namespace (TOPOLOGY/NS where a name alone is not enough)')
+    .passThroughOptions()
+    .action(async (name, command) => (await import('./verbs/inside.ts')).runExec(name, command))
+
+  program
+    .command('shell')
+    .argument('<NS>')
+    .description('a shell inside a namespace')
+    .action(async (name) => (await import('./verbs/inside.ts')).runShell(name))
+
+  addOptions(program.command('doctor').description('what this host offers and what stands in the way'), [
+    json('doctor'),
+  ]).action(async (options) => done((await import('./verbs/doctor.ts')).runDoctor(options)))
+
+  program
+    .command('sandbox')
+    .argument('[CMD...]')
+    .description('the same as an ordinary user, in a throwaway user and network namespace')
+    .passThroughOptions()
+    .action(async (command) => {
+      const verbs = new Set(program.commands.flatMap((c) => [c.name(), ...c.aliases()]))
+      ;(await import('./verbs/inside.ts')).runSandbox(command, verbs)
+    })
+
+  program
+    .command('__sandbox', { hidden: true })
+    .argument('[CMD...]')
+    .passThroughOptions()
+    .action(async (command) => (await import('./verbs/inside.ts')).runInsideSandbox(command))
+
+  program
+    .command('completion')
+    .addArgument(new Argument('<SHELL>').choices(shells))
+    .description('a completion script: eval "$(hardway completion bash)"')
+    .action(async (shell) => {
+      ;(await import('./output.ts')).print(completionScript(program, shell))
+      done(0)
+    })
+  return program
+}

@@ -1,0 +1,161 @@
+/** `up`, `down`, `plan`, `verify`: a file and the kernel. */
+import { down, planDown, planUp, up } from '../../engine/index.ts'
+import { listTopologies } from '../../engine/topologies.ts'
+import type { Operation, Plan } from '../../plan/operations.ts'
+import { describe } from '../../plan/prose.ts'
+import { shellScript } from '../../plan/shell.ts'
+import type { Model } from '../../topology/index.ts'
+import type { CheckResult } from '../../verify/index.ts'
+import { UsageError } from '../failure.ts'
+import { type FileOptions, loadTopology, topologyName } from '../load.ts'
+import { bold, dim, green, print, printError, printJson, progressLine, red, table } from '../output.ts'
+
+const onWait = (): void => printError('another hardway is at work on this host; waiting for it')
+
+function counted(n: number, word: string): string {
+  return `${n} ${word}${n === 1 ? '' : 's'}`
+}
+
+function ms(value: number): string {
+  return value < 10
+    ? `${value.toFixed(1)} ms`
+    : value < 10_000
+      ? `${value.toFixed(0)} ms`
+      : `${(value / 1000).toFixed(1)} s`
+}
+
+function summary(operations: readonly Operation[]): string {
+  const counts = new Map<string, number>()
+  for (const { kind } of operations) counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  const names: Record<string, string> = {
+    'netns.add': 'namespace',
+    'link.add': 'link',
+    'address.add': 'address',
+    'route.add': 'route',
+  }
+  const parts = Object.entries(names).flatMap(([kind, name]) => {
+    const n = counts.get(kind) ?? 0
+    counts.delete(kind)
+    if (n === 0) return []
+    return name === 'address' && n > 1 ? [`${n} addresses`] : [counted(n, name)]
+  })
+  const others = [...counts.values()].reduce((a, b) => a + b, 0)
+  return [...parts, ...(others > 0 ? [`${others} more`] : [])].join(', ')
+}
+
+export interface UpOptions extends FileOptions {
+  readonly verify?: boolean
+  readonly dryRun?: boolean
+  readonly json?: boolean
+}
+
+/** Services that `up` has just started need a moment before they answer; ms. */
+const PATIENCE = 5000
+
+export async function runUp(file: string, options: UpOptions): Promise<number> {
+  const model = loadTopology(file, options)
+  if (options.dryRun) return printPlan(planUp(model), options.json ? 'json' : 'text')
+  const progress = progressLine(`${model.name}: operation`)
+  const outcome = up(model, { onWait, onOperation: progress.update })
+  progress.end()
+  const isVerified = options.verify !== false && model.expect.length > 0
+  const checks = isVerified ? await check(model, PATIENCE) : []
+  const isGood = checks.every((c) => c.holds)
+  if (options.json) {
+    printJson({
+      topology: outcome.topology,
+      operations: outcome.operations,
+      ms: outcome.ms,
+      checks: checks.map(checkJson),
+    })
+    return isGood ? 0 : 1
+  }
+  const what =
+    outcome.operations.length === 0 ? 'is as the file says; nothing to do' : `up: ${summary(outcome.operations)}`
+  print(`${bold(model.name)} ${what} ${dim(`(${ms(outcome.ms)})`)}`)
+  if (isVerified) printChecks(checks)
+  return isGood ? 0 : 1
+}
+
+export function runDown(
+  argument: string | undefined,
+  options: { readonly all?: boolean; readonly json?: boolean },
+): number {
+  if (options.all === (argument !== undefined)) {
+    throw new UsageError('down wants a file, a name, or --all', 'hardway ls shows what is up')
+  }
+  const names = argument === undefined ? listTopologies().map((t) => t.name) : [topologyName(argument)]
+  const outcomes = names.map((name) => {
+    const progress = progressLine(`${name}: operation`)
+    const outcome = down(name, { onWait, onOperation: progress.update })
+    progress.end()
+    return outcome
+  })
+  if (options.json) {
+    printJson(outcomes)
+    return 0
+  }
+  for (const { topology, operations, ms: time } of outcomes) {
+    const what = operations.length === 0 ? 'is not up; nothing to do' : 'down: nothing of it remains'
+    print(`${bold(topology)} ${what} ${dim(`(${ms(time)})`)}`)
+  }
+  if (outcomes.length === 0) print('nothing is up')
+  return 0
+}
+
+function printPlan(plan: Plan, as: 'text' | 'shell' | 'json'): number {
+  if (as === 'json')
+    printJson({ topology: plan.topology, operations: plan.operations.map((op) => ({ ...op, why: describe(op) })) })
+  else if (as === 'shell') print(shellScript(plan).trimEnd())
+  else if (plan.operations.length === 0) print(`${bold(plan.topology)} is as the file says; nothing to do`)
+  else
+    for (const [i, op] of plan.operations.entries())
+      print(`${dim(String(i + 1).padStart(String(plan.operations.length).length))}  ${describe(op)}`)
+  return 0
+}
+
+export function runPlan(
+  file: string,
+  options: FileOptions & { readonly as?: string; readonly json?: boolean; readonly down?: boolean },
+): number {
+  const as = options.json ? 'json' : (options.as ?? 'text')
+  if (as !== 'text' && as !== 'shell' && as !== 'json') {
+    throw new UsageError(`there is no form ${as}`, '--as text, --as shell or --as json')
+  }
+  const plan = options.down ? planDown(topologyName(file, options)) : planUp(loadTopology(file, options))
+  return printPlan(plan, as)
+}
+
+async function check(model: Model, patience: number): Promise<CheckResult[]> {
+  const { verify } = await import('../../verify/topology.ts')
+  return verify(model, { patience })
+}
+
+function checkJson(c: CheckResult): object {
+  const { expectation, ...rest } = c
+  return { expectation: expectation.text, ...rest }
+}
+
+function printChecks(checks: readonly CheckResult[]): void {
+  print(
+    table(
+      ['', 'EXPECTED', 'FOUND'],
+      checks.map((c) => [c.holds ? green('ok') : red('FAIL'), c.expectation.text, c.detail]),
+    ),
+  )
+  const failed = checks.filter((c) => !c.holds).length
+  print(
+    failed === 0
+      ? `${checks.length} of ${checks.length} expectations hold`
+      : red(`${failed} of ${checks.length} expectations do not hold`),
+  )
+}
+
+export async function runVerify(file: string, options: FileOptions & { readonly json?: boolean }): Promise<number> {
+  const model = loadTopology(file, options)
+  const checks = await check(model, 0)
+  if (options.json) printJson(checks.map(checkJson))
+  else if (checks.length === 0) print('the file expects nothing; add expect: [ ping a -> b ]')
+  else printChecks(checks)
+  return checks.every((c) => c.holds) ? 0 : 1
+}

@@ -1,0 +1,54 @@
+/** Which topologies are up: read from the marks in the kernel, nothing else. */
+import { deadMark, listNetns } from '../netns/index.ts'
+import { readMark } from '../plan/marks.ts'
+import { HOST, type NamespaceState } from '../plan/state.ts'
+import { type Handles, openHandles } from './handles.ts'
+import { listOwnedNetns, observe } from './observe.ts'
+import { listOwnTables } from './table.ts'
+
+export interface TopologySummary {
+  readonly name: string
+  readonly isolated: boolean
+  /** names under /run/netns */
+  readonly namespaces: readonly string[]
+  /** links of the host itself */
+  readonly hostLinks: readonly string[]
+}
+
+/** Every topology of which anything is in the kernel. */
+export function listTopologies(shared?: Handles): TopologySummary[] {
+  using own = shared ? undefined : openHandles()
+  const handles = shared ?? own ?? openHandles()
+  const host = handles.at({ name: HOST })
+  const found = new Map<string, { namespaces: string[]; hostLinks: string[]; isolated: boolean }>()
+  const of = (name: string): { namespaces: string[]; hostLinks: string[]; isolated: boolean } => {
+    const known = found.get(name) ?? { namespaces: [], hostLinks: [], isolated: false }
+    found.set(name, known)
+    return known
+  }
+  for (const { topology, netns, namespace } of listOwnedNetns(handles)) {
+    const entry = of(topology)
+    entry.namespaces.push(netns)
+    if (namespace === HOST) entry.isolated = true
+  }
+  for (const name of listNetns()) {
+    const owner = readMark(deadMark(name))
+    if (owner) of(owner.topology)
+  }
+  for (const link of host.links()) {
+    const owner = readMark(link.alias)
+    if (owner && owner.namespace === undefined) of(owner.topology).hostLinks.push(link.name)
+  }
+  for (const topology of listOwnTables(host)) of(topology)
+  return [...found].map(([name, entry]) => ({ name, ...entry })).sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** What a topology has in each of its namespaces, from the kernel. */
+export function showTopology(name: string): NamespaceState[] {
+  return [...observe(name).state.namespaces.values()]
+}
+
+/** Whether there is a file of that name under /run/netns. */
+export function netnsExists(name: string): boolean {
+  return listNetns().includes(name)
+}
