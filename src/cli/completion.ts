@@ -33,7 +33,7 @@ function bash(verbs: readonly Verb[]): string {
     `    COMPREPLY=($(compgen -W '${verbs.map((v) => v.name).join(' ')}' -- "$cur"))`,
     '    return',
     '  fi',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: shell text
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: an expansion of bash
     '  case ${COMP_WORDS[1]} in',
     ...cases,
     '  esac',

@@ -17,7 +17,7 @@ export function loadTopology(file: string, options: FileOptions = {}): Model {
     ...(isolated === undefined ? {} : { isolated }),
   })
   if ('model' in result) return result.model
-  throw new UsageError(formatProblems(file, result.problems, text))
+  throw new UsageError(formatProblems(file, result.problems, { text }))
 }
 
 function readText(file: string): string {

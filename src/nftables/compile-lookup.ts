@@ -76,7 +76,7 @@ export function mapData(
     ([k, value]): Element =>
       data === 'verdict' ? { key: k, verdict: value as Verdict } : { key: k, value: value as Element['value'] & {} },
   )
-  return ownSet(context, key, { key: types, data, isInterval, isMerged: false }, elements)
+  return ownSet(context, key, { key: types, data, isInterval, isMerged: false, isNew: true }, elements)
 }
 
 /** Loads the key and looks it up; `dreg` is where the map's value goes: 0 for verdicts. */

@@ -195,7 +195,7 @@ function compareSet(
       : ownSet(
           context,
           left,
-          { key: types, isInterval: hasIntervals(types, right.elements), isMerged: true },
+          { key: types, isInterval: hasIntervals(types, right.elements), isMerged: true, isNew: true },
           right.elements.map((key) => ({ key })),
         )
   load(context, left, 0)

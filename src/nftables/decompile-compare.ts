@@ -1,15 +1,30 @@
 /** Whether two lists of expressions are the same to the kernel. Pure. */
-import type { Vm } from './attributes-expressions.ts'
+import { dataOf, type Vm } from './attributes-expressions.ts'
+import { typeOf } from './datatypes.ts'
+import { keyByNumber, metaKeys } from './selectors.ts'
 
 /**
  * A text that is equal for expressions that mean the same. The kernel lists more than it was told: zeros, defaults, the
  * names that it gave to a rule's own sets, values of counters, ranges of one.
  */
 export function canonicalVm(vm: readonly Vm[]): string {
-  return JSON.stringify(vm.map(canonical), (_, value: unknown) => {
-    if (value instanceof Uint8Array) return Array.from(value)
-    return typeof value === 'bigint' ? `${value}n` : value
-  })
+  return JSON.stringify(
+    vm.map((expression, i) => canonical(trimName(expression, vm[i - 1]))),
+    (_, value: unknown) => {
+      if (value instanceof Uint8Array) return Array.from(value)
+      return typeof value === 'bigint' ? `${value}n` : value
+    },
+  )
+}
+
+/** Names of devices are compared up to the NUL that ends them, or with all the zeros behind it: the same. */
+function trimName(expression: Vm, loaded: Vm | undefined): Vm {
+  const key = keyByNumber(metaKeys, dataOf(loaded, 'meta')?.key ?? -1)
+  const data = dataOf(expression, 'cmp')
+  const value = data?.data?.value
+  if (!value || key === undefined || typeOf(metaKeys[key]?.[1] ?? 'u8').form !== 'name') return expression
+  const end = value.indexOf(0)
+  return end < 0 ? expression : { kind: 'cmp', data: { ...data, data: { value: value.slice(0, end + 1) } } }
 }
 
 const NAT_RANGES = 3
@@ -32,7 +47,7 @@ function canonical(expression: Vm): unknown {
         delete data.flags
         if (data.expr) data.expressions = [data.expr]
         delete data.expr
-        if (Array.isArray(data.expressions)) data.expressions = data.expressions.map(canonical)
+        if (Array.isArray(data.expressions)) data.expressions = data.expressions.map((kept: Vm) => canonical(kept))
       }
       break
     case 'nat':

@@ -78,8 +78,11 @@ export function decompileCmp(register: Loaded, op: Op, bytes: Uint8Array): Match
     return match(prefixRight(address, bytes.length * 8))
   }
   if (type.form === 'name' && bytes.length < type.bytes) {
-    const name = bytes.includes(0) ? undefined : decodeText(bytes)
-    return match(valueRight(name === undefined ? undefined : `${name}*`))
+    const end = bytes.indexOf(0)
+    const name = decodeText(end < 0 ? bytes : bytes.subarray(0, end))
+    if (!name || (end >= 0 && bytes.subarray(end).some((byte) => byte !== 0))) return undefined
+    // iptables-nft compares up to the closing NUL, nft all 16 bytes; without the NUL more may follow
+    return match(valueRight(end < 0 ? `${name}*` : name))
   }
   return match(valueRight(fieldValue(left, type, bytes)))
 }

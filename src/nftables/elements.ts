@@ -117,6 +117,8 @@ export interface ElementTypes {
   readonly isInterval: boolean
   /** adjacent and overlapping intervals of a set become one, as in a rule's own set */
   readonly isMerged: boolean
+  /** nothing is in the set yet: it gets a mark that nothing matches below its first interval */
+  readonly isNew: boolean
 }
 
 /** Everything about an element but its key, in the order in which nft writes it. */
@@ -181,8 +183,7 @@ function intervals(of: ElementTypes, elements: readonly Element[]): ElementAttrs
   const wire: ElementAttrs[] = []
   const last = (1n << BigInt(type.bytes * 8)) - 1n
   for (const [i, { from, to, element }] of merged.entries()) {
-    // the kernel wants to know that nothing matches below the first interval
-    if (i === 0 && from !== 0n) wire.push({ flags: INTERVAL_END, key: { value: bytes(0n) } })
+    if (of.isNew && i === 0 && from !== 0n) wire.push({ flags: INTERVAL_END, key: { value: bytes(0n) } })
     const { head, tail } = rest(of, element)
     wire.push({ ...head, key: { value: bytes(from) }, ...tail })
     if (to !== last) wire.push({ flags: INTERVAL_END, key: { value: bytes(to + 1n) } })

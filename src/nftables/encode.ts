@@ -29,10 +29,12 @@ export interface Ids {
   next: number
   /** of named sets made in this transaction, by family, table and name */
   readonly named: Map<string, number>
+  /** sets made in this transaction that have elements by now */
+  readonly filled: Set<number>
 }
 
 export function newIds(): Ids {
-  return { next: 1, named: new Map() }
+  return { next: 1, named: new Map(), filled: new Set() }
 }
 
 function idKey(set: { family: string; table: string; name: string }): string {
@@ -165,20 +167,18 @@ function encodeSet(operation: Extract<Operation, { kind: 'set' }>, ids: Ids): Re
 function encodeElements(operation: Extract<Operation, { kind: 'element' }>, ids: Ids): Request[] {
   const { set, elements, verb } = operation
   if (elements.length === 0) return []
+  const setId = ids.named.get(idKey(set))
   const types = {
     key: set.key,
     data: set.kind === 'map' && verb !== 'delete' ? set.data : undefined,
     isInterval: set.flags?.includes('interval') ?? false,
     isMerged: false,
+    isNew: setId !== undefined && !ids.filled.has(setId),
   }
+  if (setId !== undefined) ids.filled.add(setId)
   const wire = wireElements(types, elements)
-  const setId = ids.named.get(idKey(set))
   const named = { table: set.table, set: set.name, ...(setId === undefined ? {} : { setId }) }
-  if (verb === 'delete') {
-    // the kernel put a mark below the first interval, which stays as long as the set
-    const own = types.isInterval && set.key.length === 1 ? wire.filter((element, i) => i > 0 || !element.flags) : wire
-    return elementMessages(msg.delElement, 0, set, named, own)
-  }
+  if (verb === 'delete') return elementMessages(msg.delElement, 0, set, named, wire)
   return elementMessages(msg.newElement, creating(verb), set, named, wire)
 }
 

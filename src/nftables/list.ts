@@ -153,9 +153,24 @@ function dumpUnlessGone<T>(dump: () => T[]): T[] {
   }
 }
 
+/**
+ * A large set is a hash table that the kernel enlarges in the background, and a dump that runs meanwhile has some
+ * elements twice and others not at all, without a word of it. So the dump is repeated until all are different.
+ */
 function readElements(socket: Socket, family: Family, table: string, set: string): ElementAttrs[] {
   const message = nftRequest(msg.getElement, 0, elementsShape, family, { table, set })
-  return socket.dump(message, elementsShape).flatMap(({ attrs }) => attrs.elements ?? [])
+  for (let i = 0; ; i++) {
+    const answers = socket.dump(message, elementsShape)
+    const elements = answers.flatMap(({ attrs }) => attrs.elements ?? [])
+    // one message was written in one go
+    if (answers.length <= 1 || i === TRIES || areDifferent(elements)) return elements
+  }
+}
+
+function areDifferent(elements: readonly ElementAttrs[]): boolean {
+  const decoder = new TextDecoder('latin1')
+  const keys = new Set(elements.map(({ key, flags = 0 }) => `${flags}${decoder.decode(key?.value)}`))
+  return keys.size === elements.length
 }
 
 /** The elements of a named set or map. Throws NetlinkError, ENOENT when it is not there. */

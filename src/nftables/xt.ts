@@ -18,8 +18,8 @@ export function xtComment(text: string): Expression {
 /** The text of a rule's `-m comment`, if it has one. */
 export function iptablesComment(expressions: readonly Expression[]): string | undefined {
   for (const expression of expressions) {
-    if (expression.kind !== 'vm' || expression.expression.kind !== 'match' ) continue
-    const { name, info } = dataOf(expression.expression, "match") ?? {}
+    if (expression.kind !== 'vm' || expression.expression.kind !== 'match') continue
+    const { name, info } = dataOf(expression.expression, 'match') ?? {}
     if (name === 'comment' && info) return printable(info)
   }
   return undefined

@@ -40,7 +40,10 @@ export function* each<T>(list: readonly T[] | undefined, path: Path): Generator<
 }
 
 /** The same for what may be one value or a list of them. */
-export function eachOf<T extends string>(value: T | readonly T[] | undefined, path: Path): Iterable<[item: T, path: Path]> {
+export function eachOf<T extends string>(
+  value: T | readonly T[] | undefined,
+  path: Path,
+): Iterable<[item: T, path: Path]> {
   if (typeof value === 'string') return [[value, path]]
   return each(value as readonly T[] | undefined, path) as Iterable<[T, Path]>
 }
@@ -149,7 +152,11 @@ function walkList(schema: Shape, tree: Tree, path: Path, problems: Problems): un
   if (isEmpty(tree) && schema.type === 'array') return []
   if (tree.kind !== 'list') return misfit(schema, tree, path, problems)
   if (schema.type === 'tuple' && tree.items.length !== schema.items?.length) {
-    problems.add(path, `${describePath(path)} has ${tree.items.length} ends`, 'a link has two ends: [host:veth0, netns1:veth1]')
+    problems.add(
+      path,
+      `${describePath(path)} has ${tree.items.length} ends`,
+      'a link has two ends: [host:veth0, netns1:veth1]',
+    )
     return UNUSABLE
   }
   const values = tree.items.map((item, i) => {
@@ -165,7 +172,6 @@ function walkScalar(schema: Shape, tree: Tree, path: Path, problems: Problems): 
   // a name that is all digits is still a name
   const value = schema.type === 'string' && typeof tree.value === 'number' ? tree.source : tree.value
   const outward = schema.type === 'picklist' ? 'string' : schema.type
-  // biome-ignore lint/suspicious/useValidTypeof: the outward type is one of those names
   if (schema.type !== 'literal' && typeof value !== outward) return misfit(schema, tree, path, problems)
   const fault = faultOf(schema, value)
   if (!fault) return value
@@ -175,12 +181,16 @@ function walkScalar(schema: Shape, tree: Tree, path: Path, problems: Problems): 
 
 /** What valibot says of one plain value. */
 function faultOf(schema: Shape, value: unknown): [message: string, hint: string] | undefined {
-  const issue = v.safeParse(schema as unknown as v.GenericSchema, value, { abortEarly: true, abortPipeEarly: true }).issues?.[0]
+  const issue = v.safeParse(schema as unknown as v.GenericSchema, value, { abortEarly: true, abortPipeEarly: true })
+    .issues?.[0]
   if (!issue) return undefined
   if (schema.type === 'picklist') {
     const options = (schema.options ?? []) as readonly string[]
     const better = typeof value === 'string' ? nearest(value, options) : undefined
-    return [`"${String(value)}" is none of ${options.join(', ')}`, better ? `did you mean "${better}"?` : `write ${options.join(' or ')}`]
+    return [
+      `"${String(value)}" is none of ${options.join(', ')}`,
+      better ? `did you mean "${better}"?` : `write ${options.join(' or ')}`,
+    ]
   }
   if (schema.type === 'literal') return [`"${String(value)}" has no meaning here`, `write ${String(schema.literal)}`]
   const cut = issue.message.indexOf('\n')

@@ -85,7 +85,13 @@ export function placed(draft: Draft, path: Path, spot?: Spot): { at?: Position }
 /** The namespace, or a problem at `path`. */
 export function findNamespace(draft: Draft, name: string, path: Path, spot?: Spot): DraftNamespace | undefined {
   const found = draft.namespaces.get(name)
-  if (!found) draft.problems.add(path, `there is no namespace "${name}"`, proposeName(name, draft.namespaces.keys(), 'add it under namespaces'), spot)
+  if (!found)
+    draft.problems.add(
+      path,
+      `there is no namespace "${name}"`,
+      proposeName(name, draft.namespaces.keys(), 'add it under namespaces'),
+      spot,
+    )
   return found
 }
 
@@ -105,7 +111,11 @@ export function mayHaveOthers(draft: Draft, namespace: DraftNamespace): boolean 
 /** Reports a device that is certainly not there. */
 export function checkDevice(draft: Draft, namespace: DraftNamespace, name: string, path: Path): boolean {
   if (name === 'lo' || namespace.interfaces.has(name) || mayHaveOthers(draft, namespace)) return true
-  draft.problems.add(path, `${namespace.name} has no interface "${name}"`, proposeName(name, namespace.interfaces.keys(), 'name one of its interfaces'))
+  draft.problems.add(
+    path,
+    `${namespace.name} has no interface "${name}"`,
+    proposeName(name, namespace.interfaces.keys(), 'name one of its interfaces'),
+  )
   return false
 }
 

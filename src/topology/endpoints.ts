@@ -14,8 +14,10 @@ export function readEnd(text: string): End | undefined {
 
 export const explainEnd: Explain = (text) => {
   const end = readEnd(text)
-  if (!end) return complain(`"${text}" is not the end of a link`, 'write namespace:interface, like netns1:veth1 or host:veth0')
-  if (end.interface === 'lo') return complain('"lo" cannot be the end of a link', 'every namespace has a lo of its own; name another interface')
+  if (!end)
+    return complain(`"${text}" is not the end of a link`, 'write namespace:interface, like netns1:veth1 or host:veth0')
+  if (end.interface === 'lo')
+    return complain('"lo" cannot be the end of a link', 'every namespace has a lo of its own; name another interface')
   return explainNamespaceName(end.namespace) ?? explainInterfaceName(end.interface)
 }
 
@@ -33,20 +35,28 @@ export function readHostPort(text: string): HostPort | Complaint {
   const bracketed = /^\[([^\]]*)\](?::(.*))?$/s.exec(text)
   if (bracketed) {
     const address = canonicalAddress(bracketed[1] ?? '')
-    if (address === undefined || familyOf(address) !== 6) return complain(`"${bracketed[1]}" is not an IPv6 address`, form)
+    if (address === undefined || familyOf(address) !== 6)
+      return complain(`"${bracketed[1]}" is not an IPv6 address`, form)
     if (bracketed[2] === undefined) return complain(`"${text}" has no port`, `write [${address}]:80`)
     const port = readPort(bracketed[2])
     return typeof port === 'number' ? { host: address, isAddress: true, port } : port
   }
   if (canonicalAddress(text) !== undefined && familyOf(text) === 6) {
-    return complain(`"${text}" is an IPv6 address without brackets or without a port`, `write '[${text}]:80', in quotes`)
+    return complain(
+      `"${text}" is an IPv6 address without brackets or without a port`,
+      `write '[${text}]:80', in quotes`,
+    )
   }
   const colon = text.lastIndexOf(':')
   if (colon < 0) return complain(`"${text}" has no port`, form)
   const host = text.slice(0, colon)
   if (host.includes(':')) {
     const address = canonicalAddress(host)
-    if (address !== undefined) return complain(`"${text}" is an IPv6 address without brackets`, `write '[${address}]:${text.slice(colon + 1)}', in quotes`)
+    if (address !== undefined)
+      return complain(
+        `"${text}" is an IPv6 address without brackets`,
+        `write '[${address}]:${text.slice(colon + 1)}', in quotes`,
+      )
     return complain(`"${text}" has too many colons`, form)
   }
   const port = readPort(text.slice(colon + 1))
@@ -79,18 +89,28 @@ export interface Listen {
 export function readListen(text: string): Listen | Complaint {
   const slash = text.lastIndexOf('/')
   const word = slash < 0 ? 'tcp' : text.slice(slash + 1).toLowerCase()
-  if (word !== 'tcp' && word !== 'udp' && word !== 'sctp') return complain(`"${word}" is not a protocol that has ports`, 'tcp, udp or sctp')
+  if (word !== 'tcp' && word !== 'udp' && word !== 'sctp')
+    return complain(`"${word}" is not a protocol that has ports`, 'tcp, udp or sctp')
   const rest = slash < 0 ? text : text.slice(0, slash)
   if (/^\d+$/.test(rest)) {
     const port = readPort(rest)
-    return typeof port === 'number' ? complain(`"${text}" does not say which address`, `write ':${text}' for every local address`) : port
+    return typeof port === 'number'
+      ? complain(`"${text}" does not say which address`, `write ':${text}' for every local address`)
+      : port
   }
   const read = readHostPort(rest)
   if (isComplaint(read)) return read
   if (read.host === '' || read.host === '*') return { port: read.port, protocol: word }
-  if (!read.isAddress) return complain(`"${read.host}" is not an address`, `like 192.168.56.12:${read.port}, '[fd00::50]:${read.port}' or :${read.port}`)
+  if (!read.isAddress)
+    return complain(
+      `"${read.host}" is not an address`,
+      `like 192.168.56.12:${read.port}, '[fd00::50]:${read.port}' or :${read.port}`,
+    )
   if (read.host === '0.0.0.0' || read.host === '::') {
-    return complain(`"${text}" listens on ${read.host}, which no packet is sent to`, `write ':${read.port}/${word}' for every local address`)
+    return complain(
+      `"${text}" listens on ${read.host}, which no packet is sent to`,
+      `write ':${read.port}/${word}' for every local address`,
+    )
   }
   if (read.host === '::1') {
     return complain(
@@ -112,7 +132,10 @@ export const explainTarget: Explain = (text) => {
   if (isComplaint(read)) return read
   if (read.host === '') return complain(`"${text}" does not say where to`, `like netns1:${read.port}`)
   if (read.isAddress && isLoopback(read.host)) {
-    return complain(`"${text}" is a loopback address: packets from elsewhere cannot be sent there`, `name the namespace, like netns1:${read.port}, and let the service listen on its address`)
+    return complain(
+      `"${text}" is a loopback address: packets from elsewhere cannot be sent there`,
+      `name the namespace, like netns1:${read.port}, and let the service listen on its address`,
+    )
   }
   return undefined
 }

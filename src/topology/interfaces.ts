@@ -1,7 +1,16 @@
 /** Namespaces, bridges, links and interfaces of the file become draft interfaces. */
 import { parsePrefix } from '../ip/index.ts'
 import { each, eachOf } from './check.ts'
-import { type Draft, type DraftInterface, type DraftNamespace, endKey, findNamespace, mayHaveOthers, placed, proposeName } from './draft.ts'
+import {
+  type Draft,
+  type DraftInterface,
+  type DraftNamespace,
+  endKey,
+  findNamespace,
+  mayHaveOthers,
+  placed,
+  proposeName,
+} from './draft.ts'
 import { readEnd } from './endpoints.ts'
 import type { LinkKind } from './model.ts'
 import type { Path } from './problems.ts'
@@ -14,7 +23,12 @@ export function addNamespaces(draft: Draft): void {
   for (const [name, body] of Object.entries(draft.input.namespaces ?? {})) {
     const path = ['namespaces', name]
     if (name === 'host') {
-      draft.problems.add(path, '"host" is the namespace that hardway runs in', 'write it at the top of the file, or choose another name', { onKey: true })
+      draft.problems.add(
+        path,
+        '"host" is the namespace that hardway runs in',
+        'write it at the top of the file, or choose another name',
+        { onKey: true },
+      )
       continue
     }
     addNamespace(draft, name, path, body ?? NO_BODY)
@@ -66,7 +80,11 @@ function whereIs(draft: Draft, device: DraftInterface): string {
 }
 
 /** Reads `addresses` of an interface or a bridge. */
-export function addAddresses(device: DraftInterface, addresses: string | readonly string[] | undefined, path: Path): void {
+export function addAddresses(
+  device: DraftInterface,
+  addresses: string | readonly string[] | undefined,
+  path: Path,
+): void {
   for (const [text, at] of eachOf(addresses, path)) {
     if (text === 'auto') device.isAuto = true
     else {
@@ -82,7 +100,9 @@ export function addBridges(draft: Draft): void {
     const namespace = findNamespace(draft, given?.in ?? 'host', [...path, 'in'])
     if (!namespace) continue
     if (name === 'lo') {
-      draft.problems.add(path, '"lo" cannot name a bridge', 'every namespace has a lo of its own; for example br0', { onKey: true })
+      draft.problems.add(path, '"lo" cannot name a bridge', 'every namespace has a lo of its own; for example br0', {
+        onKey: true,
+      })
       continue
     }
     const device = addInterface(draft, namespace, name, path, { kind: 'bridge' }, { mac: given?.mac, mtu: given?.mtu })
@@ -104,7 +124,10 @@ export function readLinks(draft: Draft): void {
       draft.problems.add([...at, 1], `both ends of the link are ${texts[0]}`, 'a link joins two different interfaces')
       continue
     }
-    for (const [i, end, peer] of [[0, a, b], [1, b, a]] as const) {
+    for (const [i, end, peer] of [
+      [0, a, b],
+      [1, b, a],
+    ] as const) {
       const endPath = [...at, i]
       if (!findNamespace(draft, end.namespace, endPath)) continue
       const key = endKey(end.namespace, end.interface)
@@ -112,7 +135,11 @@ export function readLinks(draft: Draft): void {
       if (other) {
         const line = draft.locate(other.path)?.line
         const where = line === undefined ? 'in another link' : `in the link on line ${line}`
-        draft.problems.add(endPath, `interface ${key} is used twice, first ${where}`, `a link has its own two ends; use a new name, or a bridge to join more than two`)
+        draft.problems.add(
+          endPath,
+          `interface ${key} is used twice, first ${where}`,
+          `a link has its own two ends; use a new name, or a bridge to join more than two`,
+        )
         continue
       }
       draft.linkEnds.set(key, { peer, path: endPath, ...(mtu === undefined ? {} : { mtu }) })
@@ -142,7 +169,11 @@ export function addInterfaces(draft: Draft): void {
     const name = key.slice(cut + 1)
     if (!namespace) continue
     if (namespace.interfaces.get(name)?.link.kind === 'bridge') {
-      draft.problems.add(end.path, `${key} is a bridge, it cannot be the end of a link`, `name a new interface here and give it \`bridge: ${name}\` under interfaces`)
+      draft.problems.add(
+        end.path,
+        `${key} is a bridge, it cannot be the end of a link`,
+        `name a new interface here and give it \`bridge: ${name}\` under interfaces`,
+      )
       continue
     }
     addInterface(draft, namespace, name, end.path, { kind: 'veth', peer: end.peer }, { mtu: end.mtu })
@@ -154,29 +185,54 @@ function withoutUndefined(body: InterfaceBody | undefined): Partial<InterfaceBod
 }
 
 /** What makes the interface: a link, its own keys, or the machine. Exactly one. */
-function linkOf(draft: Draft, namespace: DraftNamespace, name: string, path: Path, body: InterfaceBody | undefined, veth: LinkKind | undefined): LinkKind | undefined {
+function linkOf(
+  draft: Draft,
+  namespace: DraftNamespace,
+  name: string,
+  path: Path,
+  body: InterfaceBody | undefined,
+  veth: LinkKind | undefined,
+): LinkKind | undefined {
   const { problems } = draft
   const kinds: LinkKind[] = veth ? [veth] : []
   if (body?.vxlan) kinds.push(withoutAbsent({ kind: 'vxlan', ...body.vxlan }))
   if (body?.macvlan) kinds.push({ kind: 'macvlan', parent: body.macvlan.parent, mode: body.macvlan.mode })
   const [kind, second] = kinds
   if (second) {
-    problems.add(path, `${namespace.name}:${name} is ${kind?.kind} and ${second.kind} at once`, 'an interface is one of a link end, vxlan or macvlan', { onKey: true })
+    problems.add(
+      path,
+      `${namespace.name}:${name} is ${kind?.kind} and ${second.kind} at once`,
+      'an interface is one of a link end, vxlan or macvlan',
+      { onKey: true },
+    )
   }
   if (kind) return kind
   if (name === 'lo' || mayHaveOthers(draft, namespace)) return { kind: 'existing' }
   // a misspelt link or tunnel may be the one that makes it
-  if (problems.touches(['links']) || problems.touches([...path, 'vxlan']) || problems.touches([...path, 'macvlan'])) return { kind: 'existing' }
+  if (problems.touches(['links']) || problems.touches([...path, 'vxlan']) || problems.touches([...path, 'macvlan']))
+    return { kind: 'existing' }
   if (draft.namespaces.get(namespace.name)?.interfaces.has(name)) return { kind: 'existing' }
-  const spare = [...draft.linkEnds.keys()].filter((k) => k.startsWith(`${namespace.name}:`)).map((k) => k.slice(namespace.name.length + 1))
+  const spare = [...draft.linkEnds.keys()]
+    .filter((k) => k.startsWith(`${namespace.name}:`))
+    .map((k) => k.slice(namespace.name.length + 1))
   const unused = spare.filter((n) => !Object.hasOwn(namespace.body.interfaces ?? {}, n))
-  const isolatedHost = namespace.name === 'host' ? ', and the host of an isolated topology has no devices of its own' : ''
+  const isolatedHost =
+    namespace.name === 'host' ? ', and the host of an isolated topology has no devices of its own' : ''
   const hint = proposeName(name, unused, `add - [${namespace.name}:${name}, …] under links`)
-  problems.add(path, `nothing makes ${namespace.name}:${name}: no link ends in it${isolatedHost}`, hint, { onKey: true })
+  problems.add(path, `nothing makes ${namespace.name}:${name}: no link ends in it${isolatedHost}`, hint, {
+    onKey: true,
+  })
   return { kind: 'existing' }
 }
 
-function withoutAbsent(kind: { kind: 'vxlan'; id: number; port: number; remote?: string | undefined; local?: string | undefined; dev?: string | undefined }): LinkKind {
+function withoutAbsent(kind: {
+  kind: 'vxlan'
+  id: number
+  port: number
+  remote?: string | undefined
+  local?: string | undefined
+  dev?: string | undefined
+}): LinkKind {
   const { remote, local, dev } = kind
   return {
     kind: 'vxlan',

@@ -95,7 +95,12 @@ const ONE_OF: Readonly<Record<string, string>> = {
   forward: 'forward',
 }
 
-const INSIDE: Readonly<Record<string, string>> = { routes: 'route', rules: 'rule', neighbours: 'neighbour', run: 'program' }
+const INSIDE: Readonly<Record<string, string>> = {
+  routes: 'route',
+  rules: 'rule',
+  neighbours: 'neighbour',
+  run: 'program',
+}
 
 function describeInside(namespace: string, path: Path): string {
   const [part, name] = path

@@ -45,10 +45,14 @@ function whole(title: string, min: number, max: number) {
 const listOrOne = <const S extends v.GenericSchema>(item: S) => v.union([item, v.array(item)])
 
 /** A key with its meaning. The description stands on the outermost schema, where the generators look for it. */
-const key = <const S extends v.GenericSchema>(schema: S, meaning: string) => v.optional(v.pipe(schema, v.description(meaning)))
+const key = <const S extends v.GenericSchema>(schema: S, meaning: string) =>
+  v.optional(v.pipe(schema, v.description(meaning)))
 const required = <const S extends v.GenericSchema>(schema: S, meaning: string) => v.pipe(schema, v.description(meaning))
-const keyOr = <const S extends v.GenericSchema, const D extends v.InferInput<S>>(schema: S, meaning: string, value: D) =>
-  v.optional(v.pipe(schema, v.description(meaning)), value as never)
+const keyOr = <const S extends v.GenericSchema, const D extends v.InferInput<S>>(
+  schema: S,
+  meaning: string,
+  value: D,
+) => v.optional(v.pipe(schema, v.description(meaning)), value as never)
 
 const address = text('address', explainAddress, '10.0.0.1')
 const network = text('network', explainNetwork, '10.0.0.0/24')
@@ -77,7 +81,10 @@ const macvlan = v.strictObject({
 const interfaceBody = v.nullable(
   v.strictObject({
     bridge: key(device, 'the bridge that this interface is a port of, in the same namespace'),
-    addresses: key(listOrOne(interfaceAddress), 'its addresses; `auto` takes the next free one of the network it is on'),
+    addresses: key(
+      listOrOne(interfaceAddress),
+      'its addresses; `auto` takes the next free one of the network it is on',
+    ),
     mac: key(mac, 'its link-layer address; the kernel chooses when left out'),
     mtu: key(mtu, 'the largest packet in bytes'),
     up: keyOr(v.boolean(), 'whether it is switched on', true),
@@ -93,7 +100,10 @@ const nexthop = v.strictObject({
 })
 
 const route = v.strictObject({
-  to: required(text('network or default', explainDestination, 'default'), 'where to: a network, an address, or `default`'),
+  to: required(
+    text('network or default', explainDestination, 'default'),
+    'where to: a network, an address, or `default`',
+  ),
   via: key(address, 'the gateway'),
   dev: key(device, 'the interface; found from `via` when left out'),
   src: key(address, 'the source address that packets from here get'),
@@ -117,7 +127,10 @@ const rule = v.strictObject({
   oif: key(device, 'packets of sockets that are bound to this interface'),
   mark: key(whole('mark', 0, 0xffffffff), 'packets with this firewall mark'),
   table: keyOr(table, 'the routing table to ask', 'main'),
-  priority: key(whole('priority', 1, 0xffffffff), 'the lower one is asked first; the next free one below 32766 when left out'),
+  priority: key(
+    whole('priority', 1, 0xffffffff),
+    'the lower one is asked first; the next free one below 32766 when left out',
+  ),
 })
 
 const neighbour = v.strictObject({
@@ -133,7 +146,10 @@ const inside = {
   rules: key(v.array(rule), 'the rules that choose a routing table'),
   neighbours: key(v.array(neighbour), 'permanent and proxy neighbours (ARP, NDP)'),
   sysctls: key(
-    v.record(text('sysctl key', explainSysctlKey, 'net.ipv4.ip_forward'), v.union([v.string(), v.number(), v.boolean()])),
+    v.record(
+      text('sysctl key', explainSysctlKey, 'net.ipv4.ip_forward'),
+      v.union([v.string(), v.number(), v.boolean()]),
+    ),
     'kernel settings of this namespace; forwarding is turned on by itself where it is needed',
   ),
   run: key(
@@ -146,7 +162,10 @@ const memberships = v.union([v.array(networkName), v.record(networkName, v.nulla
 
 const namespaceBody = v.nullable(
   v.strictObject({
-    networks: key(memberships, 'the networks it is a member of, `[lan]`, or with addresses, `{ lan: 10.0.0.9 }`; the default route goes through the first'),
+    networks: key(
+      memberships,
+      'the networks it is a member of, `[lan]`, or with addresses, `{ lan: 10.0.0.9 }`; the default route goes through the first',
+    ),
     ...inside,
   }),
 )
@@ -185,24 +204,36 @@ const networkBody = v.nullable(
 
 const masquerade = v.strictObject({
   from: required(network, 'packets from this network …'),
-  out: key(text('interface name or default', (t) => (t === 'default' ? undefined : explainInterfaceName(t)), 'default'), '… that leave here: a device, or `default` for that of the default route; any other network when left out'),
+  out: key(
+    text('interface name or default', (t) => (t === 'default' ? undefined : explainInterfaceName(t)), 'default'),
+    '… that leave here: a device, or `default` for that of the default route; any other network when left out',
+  ),
   in: keyOr(namespaceName, 'the namespace that does it', 'host'),
 })
 
 const publish = v.strictObject({
-  listen: required(text('address:port/protocol', explainListen, '192.168.56.12:80/tcp'), 'the address and port that are published; `:80` for every local address; tcp when no protocol is given'),
+  listen: required(
+    text('address:port/protocol', explainListen, '192.168.56.12:80/tcp'),
+    'the address and port that are published; `:80` for every local address; tcp when no protocol is given',
+  ),
   to: required(text('namespace:port or address:port', explainTarget, 'netns1:8080'), 'where the service is'),
   in: keyOr(namespaceName, 'the namespace that the port is published in', 'host'),
 })
 
 export const topologySchema = v.strictObject({
-  name: key(text('name', explainTopologyName, 'bridge'), 'the name of the topology; the name of the file when left out, without its number and ending'),
+  name: key(
+    text('name', explainTopologyName, 'bridge'),
+    'the name of the topology; the name of the file when left out, without its number and ending',
+  ),
   isolated: keyOr(v.boolean(), '`host` is a fresh namespace too: nothing on this machine changes', false),
   host: key(v.nullable(v.strictObject(inside)), 'the namespace that hardway runs in'),
   namespaces: key(v.record(namespaceName, namespaceBody), 'the namespaces by name'),
   bridges: key(v.record(device, bridgeBody), 'the bridges by name'),
   links: key(v.array(link), 'veth pairs, each by its two ends'),
-  networks: key(v.record(networkName, networkBody), 'the short form: a bridge, its links, addresses and default routes in one'),
+  networks: key(
+    v.record(networkName, networkBody),
+    'the short form: a bridge, its links, addresses and default routes in one',
+  ),
   masquerade: key(v.array(masquerade), 'whose packets leave under the address of the interface they leave by'),
   forward: key(
     v.union([v.literal('accept'), v.array(network)]),

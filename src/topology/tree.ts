@@ -61,7 +61,8 @@ export function offsetOf(root: Tree, path: Path, spot?: Spot): number | undefine
     offset = isEmpty ? (keyStart ?? child.start) : child.start
     tree = child
   }
-  if (spot?.offset !== undefined && tree.kind === 'scalar' && tree.textStart !== undefined) return tree.textStart + spot.offset
+  if (spot?.offset !== undefined && tree.kind === 'scalar' && tree.textStart !== undefined)
+    return tree.textStart + spot.offset
   return offset
 }
 

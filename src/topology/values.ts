@@ -2,7 +2,7 @@
  * What a single value may be. Each `explain…` function takes what the file says and answers undefined when it is good,
  * else what is wrong and what would be right. Pure; the schema hangs them on its keys.
  */
-import { bitsOf, canonicalAddress, familyOf, formatPrefix, networkOf, parsePrefix, type Prefix } from '../ip/index.ts'
+import { bitsOf, canonicalAddress, familyOf, formatPrefix, networkOf, type Prefix, parsePrefix } from '../ip/index.ts'
 import { byteLength, interfaceNameFor, MAX_INTERFACE_NAME } from './names.ts'
 
 export interface Complaint {
@@ -44,7 +44,10 @@ function explainPrefix(text: string, hint: string): Complaint | undefined {
   const slash = text.indexOf('/')
   const address = canonicalAddress(slash < 0 ? text : text.slice(0, slash))
   if (address === undefined) {
-    return complain(`"${text}" is not an address with a length${addressFault(slash < 0 ? text : text.slice(0, slash))}`, hint)
+    return complain(
+      `"${text}" is not an address with a length${addressFault(slash < 0 ? text : text.slice(0, slash))}`,
+      hint,
+    )
   }
   const bits = bitsOf(familyOf(address))
   return complain(`"${text}" has no valid length after the slash`, `a number from 0 to ${bits}`)
@@ -97,13 +100,17 @@ export const explainMac: Explain = (text) => {
   const hint = 'six pairs of hexadecimal digits, like 06:96:1e:62:50:e7'
   if (!/^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/.test(text)) {
     const bare = text.replace(/[^0-9a-fA-F]/g, '').toLowerCase()
-    const better = bare.length === 12 && /^[0-9a-fA-F:.-]+$/.test(text) ? `write '${bare.match(/../g)?.join(':')}'` : hint
+    const better =
+      bare.length === 12 && /^[0-9a-fA-F:.-]+$/.test(text) ? `write '${bare.match(/../g)?.join(':')}'` : hint
     return complain(`"${text}" is not a MAC address`, better)
   }
   if (text === '00:00:00:00:00:00') return complain(`"${text}" is the empty MAC address`, hint)
   if (Number.parseInt(text.slice(0, 2), 16) & 1) {
     const first = (Number.parseInt(text.slice(0, 2), 16) & 0xfe).toString(16).padStart(2, '0')
-    return complain(`"${text}" is a multicast MAC address, no interface can have it`, `an even first byte, like ${first}${text.slice(2)}`)
+    return complain(
+      `"${text}" is a multicast MAC address, no interface can have it`,
+      `an even first byte, like ${first}${text.slice(2)}`,
+    )
   }
   return undefined
 }
@@ -113,12 +120,18 @@ export const explainInterfaceName: Explain = (text) => {
   if (text === '') return complain('an interface name is empty', 'for example eth0')
   if (text === '.' || text === '..') return complain(`"${text}" cannot name an interface`, 'for example eth0')
   if (text === 'all' || text === 'default') {
-    return complain(`"${text}" cannot name an interface: the kernel keeps settings for all interfaces under it`, 'for example eth0')
+    return complain(
+      `"${text}" cannot name an interface: the kernel keeps settings for all interfaces under it`,
+      'for example eth0',
+    )
   }
   const bad = /[/:%\s]|\p{Cc}/u.exec(text)
   if (bad) {
     const clean = text.replace(/[/:%\s]|\p{Cc}/gu, '-')
-    return complain(`interface name "${text}" has a ${characterName(bad[0])} in it`, `for example ${interfaceNameFor(clean, () => false)}`)
+    return complain(
+      `interface name "${text}" has a ${characterName(bad[0])} in it`,
+      `for example ${interfaceNameFor(clean, () => false)}`,
+    )
   }
   const bytes = byteLength(text)
   if (bytes > MAX_INTERFACE_NAME) {
@@ -143,17 +156,24 @@ export const explainNamespaceName: Explain = (text) => {
   if (text.startsWith('-')) return complain(`namespace name "${text}" starts with "-"`, 'a letter or a digit first')
   const bad = /[/:"'[\]>→\s]|\p{Cc}/u.exec(text)
   if (bad) {
-    return complain(`namespace name "${text}" has a ${characterName(bad[0])} in it`, 'letters, digits, "-", "_" and "."')
+    return complain(
+      `namespace name "${text}" has a ${characterName(bad[0])} in it`,
+      'letters, digits, "-", "_" and "."',
+    )
   }
   const bytes = byteLength(text)
   if (bytes > 64) return complain(`namespace name has ${bytes} bytes, at most 64 are allowed`, 'a shorter name')
-  if (canonicalAddress(text) !== undefined) return complain(`namespace name "${text}" is an address`, 'a name, like netns1')
+  if (canonicalAddress(text) !== undefined)
+    return complain(`namespace name "${text}" is an address`, 'a name, like netns1')
   return undefined
 }
 
 export const explainTopologyName: Explain = (text) => {
   if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/.test(text)) return undefined
-  return complain(`"${text}" cannot name a topology`, `a letter or digit, then at most 31 of A-Z a-z 0-9 _ . -; for example ${topologyNameFrom(text)}`)
+  return complain(
+    `"${text}" cannot name a topology`,
+    `a letter or digit, then at most 31 of A-Z a-z 0-9 _ . -; for example ${topologyNameFrom(text)}`,
+  )
 }
 
 /** A topology's name made from any text, such as a file's name: `labs/03-bridge.yaml` gives `bridge`. */
@@ -169,16 +189,28 @@ export function topologyNameFrom(text: string): string {
 
 /** Dotted, below `net.`, and nothing that could lead out of /proc/sys/net. */
 export const explainSysctlKey: Explain = (text) => {
-  if (text.includes('/')) return complain(`sysctl "${text}" has a "/" in it`, `write ${text.replace(/^\/?(proc\/sys\/)?/, '').replaceAll('/', '.')}`)
+  if (text.includes('/'))
+    return complain(
+      `sysctl "${text}" has a "/" in it`,
+      `write ${text.replace(/^\/?(proc\/sys\/)?/, '').replaceAll('/', '.')}`,
+    )
   if (!text.startsWith('net.')) {
-    return complain(`sysctl "${text}" does not belong to a network namespace`, 'only keys that start with net. can be set, like net.ipv4.ip_forward')
+    return complain(
+      `sysctl "${text}" does not belong to a network namespace`,
+      'only keys that start with net. can be set, like net.ipv4.ip_forward',
+    )
   }
-  if (!/^net(\.[A-Za-z0-9_@+-]+)+$/.test(text)) return complain(`"${text}" is not a sysctl key`, 'like net.ipv4.ip_forward')
+  if (!/^net(\.[A-Za-z0-9_@+-]+)+$/.test(text))
+    return complain(`"${text}" is not a sysctl key`, 'like net.ipv4.ip_forward')
   return undefined
 }
 
 /** `main`, `local`, `default` as /etc/iproute2/rt_tables has them. */
-export const TABLES: ReadonlyMap<string, number> = new Map([['default', 253], ['main', 254], ['local', 255]])
+export const TABLES: ReadonlyMap<string, number> = new Map([
+  ['default', 253],
+  ['main', 254],
+  ['local', 255],
+])
 
 export const explainTable: Explain = (text) =>
   TABLES.has(text) ? undefined : complain(`"${text}" is not a routing table`, 'a number, or main, local or default')

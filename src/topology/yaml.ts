@@ -1,5 +1,15 @@
 /** YAML (and JSON, which is YAML) to a tree with positions. Throws nothing. */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, parseDocument, type YAMLMap } from 'yaml'
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type ParsedNode,
+  parseDocument,
+  type YAMLMap,
+} from 'yaml'
 import type { Position } from './model.ts'
 import { nearest } from './names.ts'
 import { type Locate, type Path, Problems } from './problems.ts'
@@ -27,7 +37,8 @@ export function readYaml(text: string): Source {
     failed.add([], message, hint)
     return { tree: undefined, problems: failed, locate }
   }
-  if (text.length > MAX_CHARACTERS) return fail(0, 'the file is over 64 MiB', 'a topology of 10,000 namespaces has about 1 MiB')
+  if (text.length > MAX_CHARACTERS)
+    return fail(0, 'the file is over 64 MiB', 'a topology of 10,000 namespaces has about 1 MiB')
   try {
     const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'silent' })
     const faults = [...doc.errors, ...doc.warnings]
@@ -44,7 +55,11 @@ export function readYaml(text: string): Source {
   } catch (error) {
     // the parser descends by recursion
     if (error instanceof RangeError) return fail(0, 'the file is nested too deeply', `at most ${MAX_DEPTH} levels`)
-    return fail(0, `the file cannot be read: ${error instanceof Error ? error.message : String(error)}`, 'check its syntax')
+    return fail(
+      0,
+      `the file cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      'check its syntax',
+    )
   }
 }
 
@@ -81,7 +96,8 @@ function explainSyntax(text: string, fault: SyntaxFault): [message: string, hint
   }
   if (fault.code === 'MULTIPLE_DOCS') return ['a second document starts here', 'one topology a file; take the --- away']
   if (fault.code === 'TAB_AS_INDENT') return ['a tab indents this line', 'YAML wants blanks']
-  if (fault.code === 'TAG_RESOLVE_FAILED') return [fault.message, 'tags (!name) have no meaning here; a text that starts with ! needs quotes']
+  if (fault.code === 'TAG_RESOLVE_FAILED')
+    return [fault.message, 'tags (!name) have no meaning here; a text that starts with ! needs quotes']
   const hint = HINTS[fault.code] ?? 'this is not YAML; check quotes, brackets and indentation'
   return [fault.message.replace(/\s+/g, ' '), hint]
 }
@@ -120,7 +136,13 @@ class Reader {
     if (!node) return { ...NO_VALUE, start: from }
     const start = node.range?.[0] ?? from
     this.#count++
-    if (this.#count === MAX_VALUES) this.#fault(start, path, `the file has more than ${MAX_VALUES} values, aliases counted as often as they are used`, 'use fewer aliases')
+    if (this.#count === MAX_VALUES)
+      this.#fault(
+        start,
+        path,
+        `the file has more than ${MAX_VALUES} values, aliases counted as often as they are used`,
+        'use fewer aliases',
+      )
     if (this.#count >= MAX_VALUES) return { ...NO_VALUE, start }
     if (isAlias(node)) return this.#readAlias(node.source, path, start)
     if (node.anchor !== undefined) this.#anchors.set(node.anchor, node)
@@ -147,16 +169,30 @@ class Reader {
     if (!target || this.#open.has(target)) {
       const better = nearest(name, this.#anchors.keys())
       const hint = better === undefined ? `mark a value with &${name} first` : `did you mean *${better}?`
-      this.#fault(start, path, target ? `alias *${name} stands inside of what it repeats` : `alias *${name} repeats nothing`, hint)
+      this.#fault(
+        start,
+        path,
+        target ? `alias *${name} stands inside of what it repeats` : `alias *${name} repeats nothing`,
+        hint,
+      )
       return { ...NO_VALUE, start }
     }
     return this.read(target, path, start)
   }
 
-  #readScalar(node: { value: unknown; source?: string | undefined; type?: string | null | undefined; range?: [number, number, number] | null | undefined }, start: number): Tree {
+  #readScalar(
+    node: {
+      value: unknown
+      source?: string | undefined
+      type?: string | null | undefined
+      range?: [number, number, number] | null | undefined
+    },
+    start: number,
+  ): Tree {
     const value = typeof node.value === 'bigint' ? Number(node.value) : node.value
     const plain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : null
-    const source = plain === null ? (node.source ?? '') : typeof plain === 'string' ? plain : (node.source ?? String(plain))
+    const source =
+      plain === null ? (node.source ?? '') : typeof plain === 'string' ? plain : (node.source ?? String(plain))
     const base = { kind: 'scalar', value: plain, source, start } as const
     if (typeof plain !== 'string') return base
     const raw = this.#text.slice(start, node.range?.[1] ?? start)
