@@ -11,7 +11,7 @@ const kernel = ['ip', 'sys', 'netlink', 'rtnetlink', 'nftables', 'netns']
 const engine = [...kernel, 'packet', 'topology', 'plan', 'engine']
 const capability = [...engine, 'verify', 'why']
 
-/** Folder → folders that it may import. `nftables/(expr|text)` means only the files so named. */
+/** Folder → folders that it may import. `nftables/(expr|objects|operation|text)` means only the files so named. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   ip: [],
   sys: [],
@@ -21,7 +21,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   netns: ['sys', 'rtnetlink', 'netlink'],
   packet: ['sys', 'netlink', 'ip'],
   topology: ['ip'],
-  plan: ['topology', 'ip', 'nftables/(expr|text)'],
+  plan: ['topology', 'ip', 'nftables/(expr|objects|operation|text)'],
   engine,
   verify: engine,
   why: [...engine, 'verify'],

@@ -223,7 +223,13 @@ export function openSocket(protocol: number): Socket {
       }
       return { errors, answers }
     },
-    subscribe: (group) => setOption(fd, NETLINK_ADD_MEMBERSHIP, group),
+    subscribe: (group) => {
+      // a socket without an address is left out of every broadcast; struct sockaddr_nl of zeros lets the kernel choose
+      const address = new Uint8Array(12)
+      address[0] = sys.AF_NETLINK
+      sys.bind(fd, address)
+      setOption(fd, NETLINK_ADD_MEMBERSHIP, group)
+    },
     events: (timeout) => {
       const [ready] = sys.poll([{ fd, events: sys.POLLIN }], timeout)
       return ready ? (receive(sys.MSG_DONTWAIT) ?? []).map(keep) : []

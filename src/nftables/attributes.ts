@@ -111,6 +111,8 @@ export const setAttrs = attrs({
   handle: [16, be64],
   expr: [17, vmCodec],
   expressions: [18, nested(list(vmCodec, 1))],
+  /** elements, expired ones too; since Linux 6.16 */
+  count: [20, be32],
 })
 export type SetAttrs = Infer<typeof setAttrs>
 

@@ -141,7 +141,7 @@ function encodeRule(operation: Extract<Operation, { kind: 'rule' }>, ids: Ids): 
   } else {
     const flags = NLM_F_CREATE | (operation.verb === 'add' ? NLM_F_APPEND : 0)
     const position = operation.position === undefined ? {} : { position: operation.position }
-    messages.push(nftRequest(msg.newRule, flags, ruleShape, rule.family, { ...place, ...position, ...body }))
+    messages.push(nftRequest(msg.newRule, flags, ruleShape, rule.family, { ...place, ...body, ...position }))
   }
   return messages
 }
@@ -158,7 +158,7 @@ function encodeSet(operation: Extract<Operation, { kind: 'set' }>, ids: Ids): Re
     case 'delete':
       return nftRequest(msg.delSet, 0, setShape, family, { table, name })
     case 'flush':
-      return nftRequest(msg.delElement, 0, elementsShape, family, { table, set: name })
+      return nftRequest(msg.delElement, 0, elementsShape, family, { set: name, table })
     default:
       return operation satisfies never
   }

@@ -157,13 +157,17 @@ function dumpUnlessGone<T>(dump: () => T[]): T[] {
  * A large set is a hash table that the kernel enlarges in the background, and a dump that runs meanwhile has some
  * elements twice and others not at all, without a word of it. So the dump is repeated until all are different.
  */
-function readElements(socket: Socket, family: Family, table: string, set: string): ElementAttrs[] {
-  const message = nftRequest(msg.getElement, 0, elementsShape, family, { table, set })
+function readElements(socket: Socket, family: Family, { table, name, flags = 0, count }: SetAttrs): ElementAttrs[] {
+  const attributes = { table: table ?? '', set: name ?? '' }
+  const message = nftRequest(msg.getElement, 0, elementsShape, family, attributes)
+  // one that expires is counted until it is collected
+  const expected = flags & (setFlags.timeout | setFlags.dynamic) ? undefined : count
   for (let i = 0; ; i++) {
     const answers = socket.dump(message, elementsShape)
     const elements = answers.flatMap(({ attrs }) => attrs.elements ?? [])
     // one message was written in one go
-    if (answers.length <= 1 || i === TRIES || areDifferent(elements)) return elements
+    if (answers.length <= 1 || i === TRIES) return elements
+    if (areDifferent(elements) && (expected === undefined || expected === elements.length)) return elements
   }
 }
 
@@ -177,7 +181,7 @@ function areDifferent(elements: readonly ElementAttrs[]): boolean {
 export function listElements(socket: Socket, set: Pick<NftSet, 'family' | 'table' | 'name'>): ListedElements {
   return consistently(socket, () => {
     const found = readSets(socket, { family: set.family, table: set.table }).find((s) => s.attributes.name === set.name)
-    const raw = readElements(socket, set.family, set.table, set.name)
+    const raw = readElements(socket, set.family, found?.attributes ?? { table: set.table, name: set.name })
     if (!found?.listed) throw new Error(`set ${set.name} has a key type that has no name here`)
     return withElements(found.listed, raw)
   })
@@ -235,7 +239,7 @@ function knownSet(socket: Socket, family: Family, attributes: SetAttrs): KnownSe
   return {
     attributes,
     elements: () => {
-      elements ??= readElements(socket, family, attributes.table ?? '', attributes.name ?? '')
+      elements ??= readElements(socket, family, attributes)
       return elements
     },
   }
@@ -249,7 +253,7 @@ export function listRuleset(socket: Socket, scope: Scope = {}): Ruleset {
     chains: readChains(socket, scope),
     rules: readRules(socket, scope),
     sets: readSets(socket, scope).flatMap(({ family, attributes, listed }) =>
-      listed ? [withElements(listed, readElements(socket, family, attributes.table ?? '', attributes.name ?? ''))] : [],
+      listed ? [withElements(listed, readElements(socket, family, attributes))] : [],
     ),
   }))
 }

@@ -200,7 +200,10 @@ test('changes to what exists are sent as nft sends them, byte for byte', { skip 
     ['add rule inet t c ip saddr @r accept', () => transaction().addRule(inUse)],
     ['add rule inet t c handle HANDLE tcp dport 80 accept', (handle) => transaction().addRule(rule, handle)],
     ['insert rule inet t c handle HANDLE tcp dport 80 accept', (handle) => transaction().insertRule(rule, handle)],
-    ['replace rule inet t c handle HANDLE tcp dport 80 accept', (handle) => transaction().replaceRule(rule, handle)],
+    [
+      'replace rule inet t c handle HANDLE tcp dport 80 accept comment "a"',
+      (handle) => transaction().replaceRule({ ...rule, comment: 'a' }, handle),
+    ],
     ['delete rule inet t c handle HANDLE', (handle) => transaction().deleteRule({ ...rule, handle })],
     ['flush chain inet t c', () => transaction().flushChain(chain)],
     ['flush set inet t s', () => transaction().flushSet(addresses)],

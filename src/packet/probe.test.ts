@@ -7,7 +7,7 @@ import { encodeEcho } from './icmp.ts'
 import { type ProbeOptions, type ProbeRequest, runProbes } from './probe.ts'
 import type { ProbeResult } from './result.ts'
 import { decodeSocketAddress } from './sockaddr.ts'
-import { createLab, createPair, type Lab, listen } from './test-lab.ts'
+import { createLab, createPair, type Lab, listen, settle } from './test-lab.ts'
 
 const skip = needs('root', 'ip')
 const skipNft = needs('root', 'ip', 'nft')
@@ -89,6 +89,7 @@ for (const echo of ['raw', 'ping'] as const) {
       lab.ip(name, `address add fd00::${host}/64 dev v0 nodad`)
       lab.ip(name, 'link set v0 up')
     }
+    for (const name of ['a', 'router']) settle(lab, name, 'v0')
     lab.run('router', 'sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1')
     lab.ip('a', 'route add default via 10.0.0.2')
     lab.ip('a', 'route add default via fd00::2')

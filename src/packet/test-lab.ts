@@ -66,6 +66,19 @@ export function createLab(...names: readonly string[]): Lab {
   }
 }
 
+/**
+ * Waits until the kernel has worked off what the carrier of a new link brings with it (linkwatch_do_dev). Until then
+ * packets vanish, and address resolution tries again only a second later.
+ */
+export function settle(lab: Lab, namespace: string, device: string): void {
+  for (const end = performance.now() + 10_000; performance.now() < end; ) {
+    const isUp = lab.run(namespace, 'ip', '-o', 'link', 'show', device).includes(' state UP ')
+    // the link-local address is made only then: addrconf_notify
+    if (isUp && lab.run(namespace, 'ip', '-o', 'address', 'show', device, '-tentative').includes(' fe80:')) return
+  }
+  throw new Error(`${device} in ${namespace} does not come up`)
+}
+
 /** `a` at 10.0.0.1 and fd00::1, `b` at 10.0.0.2 and fd00::2, a veth between them. */
 export function createPair(): Lab {
   const lab = createLab('a', 'b')
@@ -81,6 +94,7 @@ export function createPair(): Lab {
     lab.ip(name, `address add fd00::${host}/64 dev v0 nodad`)
     lab.ip(name, 'link set v0 up')
   }
+  for (const name of ['a', 'b']) settle(lab, name, 'v0')
   return lab
 }
 

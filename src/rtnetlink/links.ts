@@ -284,12 +284,14 @@ export interface Link {
   readonly slave?: Infer<typeof slaveInfo>
 }
 
-type KindData<K extends string> = Extract<Infer<typeof linkInfo>, { kind: K; data?: unknown }> extends { data?: infer D }
-  ? D
-  : never
+type KindData<K extends string> =
+  Extract<Infer<typeof linkInfo>, { kind: K; data?: unknown }> extends { data?: infer D } ? D : never
 
 /** What a link's kind says of it; undefined for a link of another kind. */
-export function linkData<K extends 'bridge' | 'vxlan' | 'macvlan' | 'tun'>(link: Link, kind: K): KindData<K> | undefined {
+export function linkData<K extends 'bridge' | 'vxlan' | 'macvlan' | 'tun'>(
+  link: Link,
+  kind: K,
+): KindData<K> | undefined {
   const { info } = link
   return info?.kind === kind && 'data' in info ? (info.data as KindData<K>) : undefined
 }

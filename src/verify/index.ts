@@ -12,6 +12,11 @@ import type { Expectation, Probe } from '../topology/model.ts'
 /** ms */
 const TIMEOUT = 1000
 const FAILS_TIMEOUT = 500
+/**
+ * ms. Patience means that the network is fresh. Packets vanish until the kernel has heard of each link's carrier, and it
+ * asks for a neighbour again only after a second (retrans_time_ms): a time-out below that would miss the answer.
+ */
+const FRESH_TIMEOUT = 1500
 
 export interface CheckResult {
   readonly expectation: Expectation
@@ -29,7 +34,7 @@ export interface CheckResult {
 export interface VerifyOptions {
   /** Runs `fn` inside a network namespace and comes back, synchronously. Throws when there is none of that name. */
   readonly enter: <T>(namespace: string, fn: () => T) => T
-  /** ms until an unanswered probe is lost; 1000 when absent */
+  /** ms until an unanswered probe is lost; 1000 when absent; never less than 1500 for one that has patience */
   readonly timeout?: number | undefined
   /** ms for `fails …`, which has to wait that long to hold; 500 or `timeout`, whichever is less, when absent */
   readonly failsTimeout?: number | undefined
@@ -41,7 +46,8 @@ export interface VerifyOptions {
 
 /**
  * Tries all expectations at the same time; results in their order. Takes one time-out at worst (and the patience, when
- * something keeps failing). A `fails …` expectation has no patience: a refusal counts at once, so start services first.
+ * something keeps failing). A `fails …` expectation has no patience: a refusal counts at once, so start services first, and let links
+ * settle (operstate up, link-local address no longer tentative): an echo that the sender's kernel swallows proves nothing.
  * Never rejects for what the network does.
  */
 export async function verifyExpectations(
@@ -50,11 +56,11 @@ export async function verifyExpectations(
 ): Promise<CheckResult[]> {
   const timeout = options.timeout ?? TIMEOUT
   const failsTimeout = options.failsTimeout ?? Math.min(FAILS_TIMEOUT, timeout)
+  const { patience = 0 } = options
+  const patient = { timeout: patience > 0 ? Math.max(timeout, FRESH_TIMEOUT) : timeout, patience }
   const checks: CheckResult[] = []
   await runProbes(
-    expectations.map(({ from, fails, probe }) =>
-      requestFor(from, probe, fails ? { timeout: failsTimeout } : { timeout, patience: options.patience }),
-    ),
+    expectations.map(({ from, fails, probe }) => requestFor(from, probe, fails ? { timeout: failsTimeout } : patient)),
     {
       enter: options.enter,
       onResult: (result, index) => {
@@ -72,7 +78,7 @@ export async function verifyExpectations(
 function requestFor(
   namespace: string,
   probe: Probe,
-  times: { readonly timeout: number; readonly patience?: number | undefined },
+  times: { readonly timeout: number; readonly patience?: number },
 ): ProbeRequest {
   const { kind, address } = probe
   switch (kind) {
