@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${…} is the shell's here
 /** Completion scripts for shells, from the program's own description of itself. */
 import type { Command } from 'commander'
 
@@ -33,7 +34,6 @@ function bash(verbs: readonly Verb[]): string {
     `    COMPREPLY=($(compgen -W '${verbs.map((v) => v.name).join(' ')}' -- "$cur"))`,
     '    return',
     '  fi',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: an expansion of bash
     '  case ${COMP_WORDS[1]} in',
     ...cases,
     '  esac',

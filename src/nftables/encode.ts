@@ -66,8 +66,8 @@ function encodeTable(operation: Extract<Operation, { kind: 'table' }>): Request 
   switch (operation.verb) {
     case 'add':
     case 'create': {
-      // a table is made in any case: nft says so by no flag
-      const flags = operation.verb === 'create' ? creating('create') : 0
+      // a table is made in any case, so nft does not ask for it
+      const flags = operation.verb === 'create' ? NLM_F_EXCL : 0
       return nftRequest(msg.newTable, flags, tableShape, family, tableAttributes(operation.table))
     }
     case 'delete':
