@@ -110,36 +110,33 @@ function readSysctls(handles: Handles, places: readonly Place[], model: Model | 
   return values
 }
 
-/** Splits what is on the host into ours and the others', by device, by protocol number and by the notes. */
-function divide(
-  settings: Settings,
-  ownLinks: ReadonlySet<string>,
-  notes: readonly string[],
-): { ours: Settings; foreign: Settings } {
+/** What on the host is ours: by device, and by the notes. */
+function ownSettings(settings: Settings, ownLinks: ReadonlySet<string>, notes: readonly string[]): Settings {
   const noted = new Set(
     parseNotes(notes).flatMap((n) => (n.kind === 'sysctl' || n.kind === 'link' ? [] : [`${n.kind} ${n.key}`])),
   )
-  const split = <T>(items: readonly T[], isOurs: (item: T) => boolean): [T[], T[]] => [
-    items.filter(isOurs),
-    items.filter((item) => !isOurs(item)),
-  ]
   const on = (dev: string | undefined): boolean => dev !== undefined && ownLinks.has(dev)
-  const [addresses, otherAddresses] = split(
-    settings.addresses,
-    (a) => on(a.dev) || noted.has(`address ${addressKey(a)}`),
-  )
-  const [routes, otherRoutes] = split(
-    settings.routes,
-    (r) => on(r.dev) || (r.nexthops?.every((hop) => on(hop.dev)) ?? false) || noted.has(`route ${routeKey(r)}`),
-  )
-  const [rules, otherRules] = split(settings.rules, (r) => noted.has(`rule ${ruleKey(r)}`))
-  const [neighbours, otherNeighbours] = split(
-    settings.neighbours,
-    (n) => on(n.dev) || noted.has(`neighbour ${neighbourKey(n)}`),
-  )
   return {
-    ours: { addresses, routes, rules, neighbours },
-    foreign: { addresses: otherAddresses, routes: otherRoutes, rules: otherRules, neighbours: otherNeighbours },
+    addresses: settings.addresses.filter((a) => on(a.dev) || noted.has(`address ${addressKey(a)}`)),
+    routes: settings.routes.filter(
+      (r) => on(r.dev) || (r.nexthops?.every((hop) => on(hop.dev)) ?? false) || noted.has(`route ${routeKey(r)}`),
+    ),
+    rules: settings.rules.filter((r) => noted.has(`rule ${ruleKey(r)}`)),
+    neighbours: settings.neighbours.filter((n) => on(n.dev) || noted.has(`neighbour ${neighbourKey(n)}`)),
+  }
+}
+
+/** What is not ours, the kernel's own routes among it. */
+function otherSettings(all: Settings, ours: Settings): Settings {
+  const not = <T>(items: readonly T[], own: readonly T[], key: (item: T) => string): T[] => {
+    const keys = new Set(own.map(key))
+    return items.filter((item) => !keys.has(key(item)))
+  }
+  return {
+    addresses: not(all.addresses, ours.addresses, addressKey),
+    routes: not(all.routes, ours.routes, routeKey),
+    rules: not(all.rules, ours.rules, ruleKey),
+    neighbours: not(all.neighbours, ours.neighbours, neighbourKey),
   }
 }
 
@@ -204,12 +201,11 @@ export function observe(topology: string, options: ObserveOptions = {}, shared?:
     const hostIsTouched = table.notes.length > 0 || (ownLinks.get(place.name)?.length ?? 0) > 0
     const wanted = model?.namespaces.find((n) => n.name === place.name)
     const reads = isNeeded && (!isHost || hostIsTouched || touchesHost(wanted))
-    let settings = reads ? readSettings(handle, all, isHost ? 'all' : 'ours') : noSettings
+    let settings = reads ? readSettings(handle, all, 'ours') : noSettings
     if (isHost) {
       const own = new Set((ownLinks.get(place.name) ?? []).map((l) => l.name))
-      const divided = divide(settings, own, table.notes)
-      settings = divided.ours
-      foreign.settings = divided.foreign
+      settings = ownSettings(settings, own, table.notes)
+      foreign.settings = reads ? otherSettings(readSettings(handle, all, 'all'), settings) : noSettings
       const names = new Map(all.map((l) => [l.index, l.name]))
       for (const l of all) if (!own.has(l.name)) foreign.links.set(l.name, foreignLink(l, names))
     }

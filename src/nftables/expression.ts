@@ -5,7 +5,7 @@
  * form is the one that listing gives back: the symbol where nft has one (`tcp`, `new`, `echo-request`), addresses as
  * src/ip formats them, the elements of a set in ascending order, flags in the order of their bits.
  */
-import { parsePrefix } from '../ip/index.ts'
+import { canonicalAddress, networkOf, parsePrefix } from '../ip/index.ts'
 import type { Vm } from './attributes-expressions.ts'
 
 export type Value = string | number
@@ -194,14 +194,14 @@ export function symhash(modulus: number): Selector {
   return { kind: 'symhash', modulus }
 }
 
-/** `10.0.0.0/24` becomes a prefix (a whole address stays a value), everything else a value. */
+/** `10.0.0.7/24` becomes the prefix 10.0.0.0/24 (a whole address stays a value), everything else a value. */
 function rightOf(value: Value | Right): Right {
   if (typeof value === 'object') return value
   const prefix = typeof value === 'string' && value.includes('/') ? parsePrefix(value) : undefined
-  if (!prefix) return { kind: 'value', value }
+  if (!prefix) return { kind: 'value', value: typeof value === 'string' ? (canonicalAddress(value) ?? value) : value }
   const isHost = prefix.length === (prefix.family === 4 ? 32 : 128)
   if (isHost) return { kind: 'value', value: prefix.address }
-  return { kind: 'prefix', address: prefix.address, length: prefix.length }
+  return { kind: 'prefix', address: networkOf(prefix).address, length: prefix.length }
 }
 
 /** `match(payload('ip', 'saddr'), '10.0.0.0/24')`. */
@@ -234,7 +234,8 @@ export function goto(chain: string): Verdict {
   return { kind: 'goto', chain }
 }
 
-function natTo(kind: 'snat' | 'dnat', address: string, port?: number): Expression {
+function natTo(kind: 'snat' | 'dnat', text: string, port?: number): Expression {
+  const address = canonicalAddress(text) ?? text
   const family = address.includes(':') ? 'ip6' : 'ip'
   const to: NatTarget =
     port === undefined ? { kind: 'address', address } : { kind: 'address', address, ports: { from: port } }

@@ -62,7 +62,6 @@ export interface Scope {
 
 /** How often a list is read again before giving up. */
 const TRIES = 20
-const EINTR = 4
 
 /** The ruleset's generation: it grows with every transaction. */
 export function getGeneration(socket: Socket): number {
@@ -82,7 +81,7 @@ function consistently<T>(socket: Socket, read: (generation: number) => T): T {
       lastError = error as NetlinkError
     }
   }
-  throw lastError ?? new Error(`the ruleset kept changing while it was read, ${TRIES} times (${EINTR})`)
+  throw lastError ?? new Error(`the ruleset kept changing while it was read, ${TRIES} times`)
 }
 
 function inScope({ family, table }: Scope, at: { family: Family; table?: string | undefined }): boolean {

@@ -80,8 +80,3 @@ export interface Element {
   readonly timeout?: number
   readonly comment?: string
 }
-
-/** One end of a rule in its chain. */
-export interface Handle {
-  readonly handle: bigint
-}

@@ -46,7 +46,7 @@ test('values are written in the form that nft lists', () => {
   assert.equal(renderTime(0), '0s')
   assert.equal(
     renderOperation({ verb: 'insert', kind: 'rule', position: 7n, rule: { ...rule, expressions: [accept] } }),
-    'insert rule inet t c position 7 accept',
+    'insert rule inet t c handle 7 accept',
   )
   const set = { family: 'inet', table: 't', name: 's', kind: 'set', key: ['ifname'] } as const
   assert.equal(renderSet({ set, elements: [{ key: 'a b' }] }), 'set s {\n\ttype ifname;\n\telements = { "a b" }\n}')

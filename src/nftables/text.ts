@@ -138,7 +138,7 @@ export function renderOperation(operation: Operation): string {
       const head = `${verb} rule ${family} ${name(table)} ${name(chain)}`
       if (operation.verb === 'delete') return `${head} handle ${operation.rule.handle}`
       if (operation.verb === 'replace') return `${head} handle ${operation.handle} ${renderRule(operation.rule)}`
-      const place = operation.position === undefined ? '' : `position ${operation.position} `
+      const place = operation.position === undefined ? '' : `handle ${operation.position} `
       return `${head} ${place}${renderRule(operation.rule)}`
     }
     case 'set': {

@@ -1,5 +1,5 @@
 /** Atomic changes: all of a transaction happens, or nothing of it. */
-import { NetlinkError, type Request, type Socket } from '../netlink/index.ts'
+import type { NetlinkError, Request, Socket } from '../netlink/index.ts'
 import { batchMarker, NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END } from './attributes.ts'
 import { encodeOperation, newIds } from './encode.ts'
 import { NftablesError } from './errors.ts'
@@ -102,28 +102,23 @@ export function encodeTransaction(
   return { messages, owners }
 }
 
-const EINTR = 4
-
 function commit(socket: Socket, operations: readonly Operation[], generation: number | undefined): void {
   const { messages, owners } = encodeTransaction(operations, generation)
   if (messages.length === 2) return
   // like nft, ask for no acknowledgements: the kernel reports every refusal of a batch anyway
   const { errors } = socket.exchange(messages)
-  const refusals: NftablesError[] = []
+  // one operation may be several messages: its first refusal is the one that says why
+  const refused = new Map<number, NetlinkError>()
   for (const [i, error] of errors.entries()) {
-    if (!error) continue
-    const index = owners[i] ?? -1
-    const operation = operations[index]
-    // one operation may be several messages, and an object that could not be made makes its users fail too
-    if (refusals.some((refusal) => refusal.index === index)) continue
-    refusals.push(new NftablesError(operation ? renderOperation(operation) : '', index, error))
+    const owner = owners[i] ?? -1
+    if (error && !refused.has(owner)) refused.set(owner, error)
   }
-  const [first, ...others] = refusals
+  const [first, ...others] = refused
   if (!first) return
-  throw new NftablesError(
-    first.operation,
-    first.index,
-    first.cause instanceof NetlinkError ? first.cause : new NetlinkError(EINTR),
-    others,
-  )
+  const explain = ([index, cause]: [number, NetlinkError], rest: readonly NftablesError[] = []): NftablesError => {
+    const operation = operations[index]
+    return new NftablesError(operation ? renderOperation(operation) : '', index, cause, rest)
+  }
+  const later = others.map((other) => explain(other))
+  throw explain(first, later)
 }

@@ -2,6 +2,8 @@
  * The plan: ordered operations that turn the current state into the wanted one. A pure function; `up`, `down`, repair
  * and undo are the same comparison with other states.
  */
+
+import type { Route } from '../topology/model.ts'
 import { diffRuleset } from './diff-ruleset.ts'
 import { addressKey } from './keys.ts'
 import { differs, formatNote, notesFor, parseNotes, sysctlDevice } from './notes.ts'
@@ -18,6 +20,8 @@ interface Context {
   /** namespaces of ours that end */
   readonly ending: ReadonlySet<string>
   readonly gone: Gone
+  /** devices that lose an address: the kernel drops routes that lean on it, so they are taken down and set again */
+  readonly shaken: Gone
 }
 
 export function placeOf(state: NamespaceState): Place {
@@ -72,6 +76,24 @@ function findGone(current: State, wanted: State): Gone {
   return gone
 }
 
+function findShaken(current: State, wanted: State): Gone {
+  const shaken: Gone = new Map()
+  for (const state of current.namespaces.values()) {
+    const next = wanted.namespaces.get(state.name)
+    if (!next) continue
+    const devices = new Set([...removed(state.addresses, next.addresses)].map((a) => a.dev))
+    if (devices.size > 0) shaken.set(state.name, devices)
+  }
+  return shaken
+}
+
+function isOn(route: Route, devices: ReadonlySet<string> | undefined): boolean {
+  if (!devices) return false
+  return [route.dev, ...(route.nexthops ?? []).map((hop) => hop.dev)].some(
+    (dev) => dev !== undefined && devices.has(dev),
+  )
+}
+
 function without<T>(items: ReadonlyMap<string, T> | undefined, isGone: (item: T) => boolean): ReadonlyMap<string, T> {
   return new Map([...(items ?? [])].filter(([, item]) => !isGone(item)))
 }
@@ -93,7 +115,7 @@ function* removeAccepts({ current, wanted }: Context): Generator<Operation> {
 }
 
 /** Rules, neighbours, routes and addresses that go, on devices that stay. */
-function* removeSettings({ current, wanted, ending, gone }: Context): Generator<Operation> {
+function* removeSettings({ current, wanted, ending, gone, shaken }: Context): Generator<Operation> {
   for (const state of current.namespaces.values()) {
     if (ending.has(state.name)) continue
     const at = placeOf(state)
@@ -103,9 +125,9 @@ function* removeSettings({ current, wanted, ending, gone }: Context): Generator<
     for (const neighbour of removed(state.neighbours, next?.neighbours)) {
       if (!isGone(neighbour.dev)) yield { kind: 'neighbour.delete', at, neighbour }
     }
-    for (const route of removed(state.routes, next?.routes)) {
-      const isLost = isGone(route.dev) || route.nexthops?.some((hop) => isGone(hop.dev))
-      if (!isLost) yield { kind: 'route.delete', at, route }
+    for (const [key, route] of state.routes) {
+      const isKept = next?.routes.has(key) && !isOn(route, shaken.get(state.name))
+      if (!isKept && !isOn(route, gone.get(state.name))) yield { kind: 'route.delete', at, route }
     }
     for (const address of removed(state.addresses, next?.addresses)) {
       if (!isGone(address.dev)) yield { kind: 'address.delete', at, address }
@@ -258,16 +280,13 @@ function* bringBridgesUp({ current, wanted, gone }: Context): Generator<Operatio
   }
 }
 
-function* addSettings({ current, wanted, around, gone }: Context): Generator<Operation> {
+function* addSettings({ current, wanted, around, gone, shaken }: Context): Generator<Operation> {
   for (const state of wanted.namespaces.values()) {
     const at = placeOf(state)
     const old = current.namespaces.get(state.name)
     const names = gone.get(state.name)
     const isForeign = (keys: ReadonlySet<string>, key: string): boolean => state.netns === undefined && keys.has(key)
-    const routes = without(old?.routes, (r) => {
-      const devices = [r.dev, ...(r.nexthops ?? []).map((hop) => hop.dev)]
-      return devices.some((dev) => dev !== undefined && names?.has(dev))
-    })
+    const routes = without(old?.routes, (r) => isOn(r, names) || isOn(r, shaken.get(state.name)))
     // a gateway must be reachable before a route may use it
     const missing = [...state.routes].filter(([key]) => !routes.has(key) && !isForeign(around.foreign.routes, key))
     for (const [, route] of missing)
@@ -352,7 +371,14 @@ export function diff(current: State, wanted: State, around: Surroundings): Plan 
       .filter((n) => n.netns !== undefined && !wanted.namespaces.has(n.name))
       .map((n) => n.name),
   )
-  const context: Context = { current, wanted, around, ending, gone: findGone(current, wanted) }
+  const context: Context = {
+    current,
+    wanted,
+    around,
+    ending,
+    gone: findGone(current, wanted),
+    shaken: findShaken(current, wanted),
+  }
   const notes = new Map<string, readonly string[]>()
   for (const state of wanted.namespaces.values()) {
     if (state.netns === undefined && state.name === HOST) {

@@ -117,7 +117,8 @@ export function shellCommands(topology: string, op: Operation): string[] {
     case 'address.add': {
       const { dev, address } = op.address
       const nodad = address.family === 6 ? ['nodad'] : []
-      return [ip(at, 'address', 'add', formatPrefix(address), 'dev', dev, ...nodad, ...PROTO)]
+      // `proto` of addresses came to iproute2 with 6.3: the address itself is all that a plan compares
+      return [ip(at, 'address', 'add', formatPrefix(address), 'dev', dev, ...nodad)]
     }
     case 'address.delete':
       return [ip(at, 'address', 'del', formatPrefix(op.address.address), 'dev', op.address.dev)]
