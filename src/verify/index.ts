@@ -46,9 +46,10 @@ export interface VerifyOptions {
 
 /**
  * Tries all expectations at the same time; results in their order. Takes one time-out at worst (and the patience, when
- * something keeps failing). A `fails …` expectation has no patience: a refusal counts at once, so start services first, and let links
- * settle (operstate up, link-local address no longer tentative): an echo that the sender's kernel swallows proves nothing.
- * Never rejects for what the network does.
+ * something keeps failing). Never rejects for what the network does.
+ *
+ * A `fails …` expectation has no patience: a refusal counts at once, and so does an echo that is swallowed by a link
+ * which has only just come up. Start services first, and let links settle (operstate up, no tentative address).
  */
 export async function verifyExpectations(
   expectations: readonly Expectation[],
