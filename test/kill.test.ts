@@ -9,12 +9,21 @@ const lab = new URL('../labs/03-bridge.yaml', import.meta.url).pathname
 
 /** A shell script in a fresh network and mount namespace with an empty /run; the words are its arguments, not its text. */
 function inside(script: string, ...words: string[]): ReturnType<typeof runSync> {
-  const argv = ['--net', '--mount', '--propagation', 'private', 'sh', '-c', `mount -t tmpfs hardway-test /run; ip link set lo up; ${script}`]
+  const argv = [
+    '--net',
+    '--mount',
+    '--propagation',
+    'private',
+    'sh',
+    '-c',
+    `mount -t tmpfs hardway-test /run; ip link set lo up; ${script}`,
+  ]
   return runSync('unshare', [...argv, 'sh', ...words], { timeout: 100_000 })
 }
 
 /** What could be left: links, names, rules, our routes, the table, processes, forwarding. */
-const STATE = 'state() { ip -o link | cut -d" " -f2; ls /run/netns /run/hardway 2>/dev/null; ip rule; ip route; nft list ruleset; cat /proc/sys/net/ipv4/ip_forward; }; '
+const STATE =
+  'state() { ip -o link | cut -d" " -f2; ls /run/netns /run/hardway 2>/dev/null; ip rule; ip route; nft list ruleset; cat /proc/sys/net/ipv4/ip_forward; }; '
 
 // the strokes fall on system calls that change something: messages to the kernel, new namespaces, mounts, files
 const KILLS = [
@@ -25,7 +34,9 @@ const KILLS = [
 ] as const
 
 for (const [call, most] of KILLS) {
-  test(`kill -9 at every n-th ${call} of lab 3, then down leaves the host as before and up heals`, { skip: needs('root', 'ip', 'nft', 'strace') }, () => {
+  test(`kill -9 at every n-th ${call} of lab 3, then down leaves the host as before and up heals`, {
+    skip: needs('root', 'ip', 'nft', 'strace'),
+  }, () => {
     const result = inside(
       `${STATE}
       mkdir -p /run/netns /run/hardway

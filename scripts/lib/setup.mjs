@@ -9,6 +9,7 @@ export const testPackages = [
   'nftables',
   'iptables',
   'iputils-ping',
+  'strace',
   'tcpdump',
   'python3',
   'curl',

@@ -19,6 +19,7 @@ export type Program =
   | 'unshare'
   | 'busybox'
   | 'gcc'
+  | 'strace'
   | 'docker'
   | 'podman'
 
