@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { needs } from '../../test/support/need.ts'
 import type { HttpRequest } from './http.ts'
@@ -87,10 +88,16 @@ test('a real server that is still starting: python3 -m http.server', {
 }, async () => {
   using lab = createPair()
   const argv = ['-m', 'http.server', '--bind', '10.0.0.2', '--directory', '/proc/self', '8080']
-  const child = lab.enter('b', () => spawn('python3', argv, { stdio: 'ignore' }))
-  lab.onEnd(() => child.kill('SIGKILL'))
-  const result = await get(lab, 8080, { patience: 15_000, timeout: 5000 })
-  assert.equal(result.outcome, 'reached', result.detail)
-  assert.match(Buffer.from(result.response?.body ?? []).toString(), /Directory listing/)
-  assert.equal((await get(lab, 8080, { path: '/no such file' })).response?.status, 404)
+  const child = lab.enter('b', () => spawn('python3', argv, { stdio: 'ignore', detached: true }))
+  const ended = once(child, 'exit')
+  try {
+    const result = await get(lab, 8080, { patience: 15_000, timeout: 5000 })
+    assert.equal(result.outcome, 'reached', result.detail)
+    assert.match(Buffer.from(result.response?.body ?? []).toString(), /Directory listing/)
+    assert.equal((await get(lab, 8080, { path: '/no such file' })).response?.status, 404)
+  } finally {
+    // with its group: python3 may be a wrapper that starts another
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    await ended
+  }
 })

@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { toJsonSchema } from '@valibot/to-json-schema'
 import * as v from 'valibot'
-import { topologySchema } from './schema.ts'
+import { topologySchema } from '../src/topology/schema.ts'
 
 interface Shape {
   readonly type: string
@@ -94,8 +94,8 @@ export function fileReference(): string {
 }
 
 const outputs = [
-  { file: new URL('../../schema/hardway.schema.json', import.meta.url), make: jsonSchema },
-  { file: new URL('../../docs/file.md', import.meta.url), make: fileReference },
+  { file: new URL('../schema/hardway.schema.json', import.meta.url), make: jsonSchema },
+  { file: new URL('../docs/file.md', import.meta.url), make: fileReference },
 ] as const
 
 /** Files that are not what the declaration gives now. */
