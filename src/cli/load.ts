@@ -12,12 +12,13 @@ export interface FileOptions {
 export function loadTopology(file: string, options: FileOptions = {}): Model {
   const text = readText(file)
   const isolated = options.isolated
+  const name = file === '-' ? 'stdin' : file
   const result = parseTopology(text, {
-    file: file === '-' ? 'stdin' : file,
+    file: name,
     ...(isolated === undefined ? {} : { isolated }),
   })
   if ('model' in result) return result.model
-  throw new UsageError(formatProblems(file, result.problems, { text }))
+  throw new UsageError(formatProblems(name, result.problems, { text }))
 }
 
 function readText(file: string): string {

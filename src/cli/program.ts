@@ -29,6 +29,11 @@ function addOptions(command: Command, options: readonly Option[]): Command {
   return command
 }
 
+/** The command in `exec NS -- CMD`: the dashes, which commander keeps here, are not a part of it. */
+function afterDashes(command: readonly string[]): readonly string[] {
+  return command[0] === '--' ? command.slice(1) : command
+}
+
 export function buildProgram(done: Run): Command {
   const program = new Command('hardway')
     .description('Container networking for Linux that keeps nothing from you.')
@@ -78,7 +83,7 @@ export function buildProgram(done: Run): Command {
     .argument('[CMD...]')
     .description('a program inside a namespace (TOPOLOGY/NS where a name alone is not enough)')
     .passThroughOptions()
-    .action(async (name, command) => (await import('./verbs/inside.ts')).runExec(name, command))
+    .action(async (name, command) => (await import('./verbs/inside.ts')).runExec(name, afterDashes(command)))
 
   program
     .command('shell')
@@ -97,14 +102,14 @@ export function buildProgram(done: Run): Command {
     .passThroughOptions()
     .action(async (command) => {
       const verbs = new Set(program.commands.flatMap((c) => [c.name(), ...c.aliases()]))
-      ;(await import('./verbs/inside.ts')).runSandbox(command, verbs)
+      ;(await import('./verbs/inside.ts')).runSandbox(afterDashes(command), verbs)
     })
 
   program
     .command('__sandbox', { hidden: true })
     .argument('[CMD...]')
     .passThroughOptions()
-    .action(async (command) => (await import('./verbs/inside.ts')).runInsideSandbox(command))
+    .action(async (command) => (await import('./verbs/inside.ts')).runInsideSandbox(afterDashes(command)))
 
   program
     .command('completion')
