@@ -16,5 +16,6 @@ export {
 } from './links.ts'
 export * from './neighbours.ts'
 export { getNamespaceId, setNamespaceId } from './nsid.ts'
+export * from './qdiscs.ts'
 export * from './routes.ts'
 export * from './rules.ts'

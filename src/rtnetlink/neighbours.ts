@@ -86,7 +86,7 @@ export function addNeighbour(neighbour: NewNeighbour): Request {
 }
 
 export function deleteNeighbour(neighbour: NewNeighbour): Request {
-  return neighbourRequest(RTM_DELNEIGH, 0, { ...neighbour, state: 'none' })
+  return neighbourRequest(RTM_DELNEIGH, 0, neighbour)
 }
 
 export interface Neighbour {

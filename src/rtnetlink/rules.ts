@@ -75,7 +75,7 @@ function ruleRequest(type: number, flags: number, r: NewRule): Request {
       dstLength: r.to?.length ?? 0,
       srcLength: r.from?.length ?? 0,
       table: r.table < 256 ? r.table : 0,
-      action: TO_TABLE,
+      action: type === RTM_NEWRULE ? TO_TABLE : 0,
     },
     {
       ...(r.protocol === undefined ? {} : { protocol: r.protocol }),
