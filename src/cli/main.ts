@@ -4,14 +4,20 @@ import { CommanderError } from 'commander'
 import { report } from './failure.ts'
 import { buildProgram } from './program.ts'
 
-let status = 0
-const program = buildProgram((s) => {
-  status = s
-})
-try {
-  await program.parseAsync(process.argv)
-} catch (error) {
-  if (error instanceof CommanderError) status = error.exitCode === 0 ? 0 : 2
-  else status = report(error)
+async function main(): Promise<number> {
+  let status = 0
+  const program = buildProgram((s) => {
+    status = s
+  })
+  try {
+    await program.parseAsync(process.argv)
+    return status
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    return report(error)
+  }
 }
-process.exitCode = status
+
+main().then((status) => {
+  process.exitCode = status
+})

@@ -5,8 +5,8 @@ import { type Draft, type DraftNamespace, findNamespace, hasFamily, placed } fro
 import { isComplaint, readHostPort } from './endpoints.ts'
 import type { Expectation, Probe } from './model.ts'
 import { nearest } from './names.ts'
-import { sharesNetwork } from './outward.ts'
 import type { Path } from './problems.ts'
+import { addressIn, deviceFor } from './reach.ts'
 
 const FORM =
   '[fails] ping A -> B, [fails] tcp A -> B:PORT, or [fails] http A -> B:PORT[/path] [status N] [contains "text"]'
@@ -15,10 +15,17 @@ type Kind = (typeof KINDS)[number]
 
 /** The address by which `from` reaches a namespace: one in a network that they share, else one of a family it has. */
 function addressOf(from: DraftNamespace, to: DraftNamespace): string | undefined {
+  for (const device of from.interfaces.values()) {
+    if (device.name === 'lo') continue
+    for (const { prefix } of device.addresses) {
+      const near = addressIn(to, prefix)
+      if (near !== undefined) return near
+    }
+  }
   const addresses = [...to.interfaces.values()]
     .filter((d) => d.name !== 'lo')
     .flatMap((d) => d.addresses.map((a) => a.prefix.address))
-  const near = addresses.find((a) => sharesNetwork(from, a))
+  const near = addresses.find((a) => deviceFor(from, a) !== undefined)
   return near ?? addresses.find((a) => hasFamily(from, familyOf(a))) ?? addresses[0]
 }
 

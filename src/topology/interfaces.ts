@@ -2,6 +2,7 @@
 import { parsePrefix } from '../ip/index.ts'
 import { each, eachOf } from './check.ts'
 import {
+  checkDevice,
   type Draft,
   type DraftInterface,
   type DraftNamespace,
@@ -15,6 +16,7 @@ import { readEnd } from './endpoints.ts'
 import type { LinkKind } from './model.ts'
 import type { Path } from './problems.ts'
 import type { InterfaceBody, NamespaceBody } from './schema.ts'
+import { explainInterfaceName, explainNamespaceName } from './values.ts'
 
 const NO_BODY = Object.freeze({}) as NamespaceBody
 
@@ -180,6 +182,37 @@ export function addInterfaces(draft: Draft): void {
   }
 }
 
+const endsByDraft = new WeakMap<Draft, Map<string, string[]>>()
+
+/** Names of link ends by namespace. */
+function endsIn(draft: Draft): Map<string, string[]> {
+  const before = endsByDraft.get(draft)
+  if (before) return before
+  const ends = new Map<string, string[]>()
+  for (const key of draft.linkEnds.keys()) {
+    const cut = key.indexOf(':')
+    const names = ends.get(key.slice(0, cut))
+    if (names) names.push(key.slice(cut + 1))
+    else ends.set(key.slice(0, cut), [key.slice(cut + 1)])
+  }
+  endsByDraft.set(draft, ends)
+  return ends
+}
+
+/** The devices that tunnels and macvlans stand on are there. */
+export function checkParents(draft: Draft): void {
+  for (const namespace of draft.namespaces.values()) {
+    for (const { link, name, path } of namespace.interfaces.values()) {
+      const [parent, key] =
+        link.kind === 'macvlan' ? [link.parent, 'parent'] : link.kind === 'vxlan' ? [link.dev, 'dev'] : []
+      if (parent === undefined || key === undefined) continue
+      const at = [...path, link.kind, key]
+      if (parent !== name) checkDevice(draft, namespace, parent, at)
+      else draft.problems.add(at, `${namespace.name}:${name} stands on itself`, 'name another interface')
+    }
+  }
+}
+
 function withoutUndefined(body: InterfaceBody | undefined): Partial<InterfaceBody> {
   return body ? Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined)) : {}
 }
@@ -212,10 +245,11 @@ function linkOf(
   if (problems.touches(['links']) || problems.touches([...path, 'vxlan']) || problems.touches([...path, 'macvlan']))
     return { kind: 'existing' }
   if (draft.namespaces.get(namespace.name)?.interfaces.has(name)) return { kind: 'existing' }
-  const spare = [...draft.linkEnds.keys()]
-    .filter((k) => k.startsWith(`${namespace.name}:`))
-    .map((k) => k.slice(namespace.name.length + 1))
-  const unused = spare.filter((n) => !Object.hasOwn(namespace.body.interfaces ?? {}, n))
+  // the name itself is wrong, which has been told
+  if (explainInterfaceName(name) || explainNamespaceName(namespace.name)) return { kind: 'existing' }
+  const unused = (endsIn(draft).get(namespace.name) ?? []).filter(
+    (n) => !Object.hasOwn(namespace.body.interfaces ?? {}, n),
+  )
   const isolatedHost =
     namespace.name === 'host' ? ', and the host of an isolated topology has no devices of its own' : ''
   const hint = proposeName(name, unused, `add - [${namespace.name}:${name}, …] under links`)

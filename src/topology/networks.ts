@@ -63,7 +63,11 @@ function subnetsOf(draft: Draft, name: string, body: Body | null, path: Path, us
   for (const [text, at] of eachOf(given === undefined ? undefined : given, [...path, 'gateway'])) {
     const address = canonicalAddress(text) ?? text
     const subnet = prefixes.find((prefix) => prefixContains(prefix, address))
-    if (subnet) gateways.set(subnet, address)
+    const before = subnet && gateways.get(subnet)
+    if (subnet && before !== undefined) {
+      const what = `${formatPrefix(subnet)} of ${name} has two gateways, ${before} and ${address}`
+      draft.problems.add(at, what, 'one of each subnet; a route under namespaces can lead through another')
+    } else if (subnet) gateways.set(subnet, address)
     else {
       const first = prefixes[0]
       const hint = first ? `an address of ${prefixes.map(formatPrefix).join(' or ')}, like ${nthAddress(first, 1)}` : ''

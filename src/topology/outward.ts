@@ -1,13 +1,5 @@
 /** What leads out of a topology and into it: masquerade, published ports, forwarding. */
-import {
-  canonicalAddress,
-  type Family,
-  familyOf,
-  formatPrefix,
-  networkOf,
-  type Prefix,
-  prefixContains,
-} from '../ip/index.ts'
+import { canonicalAddress, type Family, familyOf, formatPrefix, networkOf, type Prefix } from '../ip/index.ts'
 import { each } from './check.ts'
 import { checkDevice, type Draft, type DraftNamespace, findNamespace, placed } from './draft.ts'
 import { isComplaint, readHostPort, readListen } from './endpoints.ts'
@@ -125,10 +117,9 @@ function isTaken(
   const key = (address: string): string => `${where} ${listen.protocol} ${listen.port} ${family} ${address}`
   const any = key('*')
   const own = key(listen.address ?? '*')
-  const clash =
-    seen.get(own) ??
-    seen.get(any) ??
-    (listen.address === undefined ? [...seen].find(([k]) => k.startsWith(any.slice(0, -1)))?.[1] : undefined)
+  // one that stands for all that have an address
+  const some = key('some')
+  const clash = seen.get(own) ?? seen.get(any) ?? (listen.address === undefined ? seen.get(some) : undefined)
   if (clash) {
     const at = draft.locate(clash)
     draft.problems.add(
@@ -139,6 +130,7 @@ function isTaken(
     return true
   }
   seen.set(own, path)
+  if (!seen.has(some)) seen.set(some, path)
   return false
 }
 
@@ -201,9 +193,4 @@ export function turnForwardingOn(
   }
   for (const m of masquerades) set(draft.namespaces.get(m.namespace), m.from.family, 'it masquerades')
   for (const p of publishes) set(draft.namespaces.get(p.namespace), p.family, 'it publishes a port')
-}
-
-/** Whether two namespaces have addresses in one network; for choosing how one sees the other. */
-export function sharesNetwork(a: DraftNamespace, address: string): boolean {
-  return [...a.interfaces.values()].some((d) => d.addresses.some((x) => prefixContains(x.prefix, address)))
 }

@@ -2,7 +2,7 @@
 import { checkFormat } from './check.ts'
 import type { Draft, DraftInterface, DraftNamespace } from './draft.ts'
 import { readExpectations } from './expectations.ts'
-import { addBridges, addInterfaces, addNamespaces, readLinks } from './interfaces.ts'
+import { addBridges, addInterfaces, addNamespaces, checkParents, readLinks } from './interfaces.ts'
 import type { Interface, Model, Namespace } from './model.ts'
 import { addNetworks } from './networks.ts'
 import { readForward, readMasquerades, readPublishes, turnForwardingOn } from './outward.ts'
@@ -62,6 +62,7 @@ function build(tree: Tree, problems: Problems, locate: Locate, options: ParseOpt
   addInterfaces(draft)
   addNetworks(draft)
   checkMasters(draft)
+  checkParents(draft)
   markSegments(draft)
   chooseAddresses(draft)
   checkAddresses(draft)

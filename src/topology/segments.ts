@@ -1,14 +1,13 @@
 /** Segments: which interfaces hear each other. On them addresses are chosen, and must differ. */
 import {
   addressToInteger,
-  familyOf,
+  bitsOf,
   formatPrefix,
   integerToAddress,
   isHostAddress,
   lastAddress,
   networkOf,
   type Prefix,
-  prefixContains,
 } from '../ip/index.ts'
 import {
   type Draft,
@@ -19,6 +18,7 @@ import {
   mayHaveOthers,
   proposeName,
 } from './draft.ts'
+import type { Path } from './problems.ts'
 
 function* devicesOf(draft: Draft): Generator<DraftInterface> {
   for (const namespace of draft.namespaces.values()) yield* namespace.interfaces.values()
@@ -197,31 +197,55 @@ function freeHint(prefix: Prefix, taken: ReadonlyMap<string, unknown>, segment: 
   return 'choose another'
 }
 
-function checkOverlaps(draft: Draft, namespace: DraftNamespace): void {
-  const seen: { prefix: Prefix; device: DraftInterface }[] = []
-  const exact = new Map<string, DraftInterface>()
-  for (const device of namespace.interfaces.values()) {
-    for (const { prefix, path } of device.addresses) {
-      // a host route of its own may lie anywhere
-      if (prefix.length === (familyOf(prefix.address) === 4 ? 32 : 128)) continue
-      const network = networkOf(prefix)
-      const other =
-        exact.get(formatPrefix(network)) ?? seen.find((s) => s.device !== device && overlaps(s.prefix, network))?.device
-      if (other && other !== device) {
-        draft.problems.add(
-          path ?? device.path,
-          `${namespace.name}:${device.name} and ${namespace.name}:${other.name} are in overlapping networks (${formatPrefix(network)})`,
-          'put the two in different networks, or make both ports of one bridge',
-        )
-      }
-      if (!exact.has(formatPrefix(network))) {
-        exact.set(formatPrefix(network), device)
-        seen.push({ prefix: network, device })
-      }
-    }
-  }
+interface Placement {
+  readonly device: DraftInterface
+  readonly path: Path
+  readonly network: Prefix
+  readonly first: bigint
+  readonly last: bigint
+  readonly order: number
 }
 
-function overlaps(a: Prefix, b: Prefix): boolean {
-  return a.length <= b.length ? prefixContains(a, b.address) : prefixContains(b, a.address)
+function placementsOf(namespace: DraftNamespace): Placement[] {
+  const found: Placement[] = []
+  for (const device of namespace.interfaces.values()) {
+    for (const { prefix, path } of device.addresses) {
+      const bits = bitsOf(prefix.family)
+      // a host route of its own may lie anywhere
+      if (prefix.length === bits) continue
+      const network = networkOf(prefix)
+      const first = addressToInteger(network.address)
+      const last = first + (1n << BigInt(bits - prefix.length)) - 1n
+      found.push({ device, path: path ?? device.path, network, first, last, order: found.length })
+    }
+  }
+  return found
+}
+
+/** Two networks are apart, or one holds the other: in order of their first address the holders lie on a stack. */
+function checkOverlaps(draft: Draft, namespace: DraftNamespace): void {
+  const placements = placementsOf(namespace)
+  const told = new Set<Placement>()
+  for (const family of [4, 6] as const) {
+    const holders: Placement[] = []
+    const sorted = placements.filter((p) => p.network.family === family)
+    sorted.sort((a, b) =>
+      a.first < b.first ? -1 : a.first > b.first ? 1 : a.network.length - b.network.length || a.order - b.order,
+    )
+    for (const inner of sorted) {
+      for (let top = holders.at(-1); top && top.last < inner.first; top = holders.at(-1)) holders.pop()
+      const outer = holders.find((h) => h.device !== inner.device)
+      // the same network many times over needs one holder only
+      if (holders.at(-1)?.device !== inner.device || outer === undefined) holders.push(inner)
+      if (!outer) continue
+      const [early, late] = outer.order < inner.order ? [outer, inner] : [inner, outer]
+      if (told.has(late)) continue
+      told.add(late)
+      draft.problems.add(
+        late.path,
+        `${namespace.name}:${late.device.name} and ${namespace.name}:${early.device.name} are in overlapping networks (${formatPrefix(late.network)})`,
+        'put the two in different networks, or make both ports of one bridge',
+      )
+    }
+  }
 }

@@ -1,17 +1,10 @@
 /** Routes, rules, neighbours, sysctls and programs of a namespace. */
 import { canonicalAddress, familyOf, formatPrefix, networkOf, type Prefix, prefixContains } from '../ip/index.ts'
 import { each } from './check.ts'
-import {
-  checkDevice,
-  type Draft,
-  type DraftInterface,
-  type DraftNamespace,
-  hasFamily,
-  mayHaveOthers,
-  placed,
-} from './draft.ts'
+import { checkDevice, type Draft, type DraftNamespace, hasFamily, mayHaveOthers, placed } from './draft.ts'
 import type { Route } from './model.ts'
 import type { Path } from './problems.ts'
+import { deviceFor, owns } from './reach.ts'
 import type { RouteBody } from './schema.ts'
 import { readPrefix, TABLES } from './values.ts'
 import { splitWords } from './words.ts'
@@ -20,14 +13,6 @@ const canonical = (text: string): string => canonicalAddress(text) ?? text
 
 function tableNumber(table: string | number): number {
   return typeof table === 'number' ? table : (TABLES.get(table) ?? 254)
-}
-
-/** The interface whose network holds the address. */
-function deviceFor(namespace: DraftNamespace, address: string): DraftInterface | undefined {
-  for (const device of namespace.interfaces.values()) {
-    if (device.addresses.some((a) => prefixContains(a.prefix, address))) return device
-  }
-  return undefined
 }
 
 function networksOf(namespace: DraftNamespace): string {
@@ -49,6 +34,11 @@ function gatewayDevice(
   path: Path,
 ): string | undefined {
   if (dev !== undefined && !checkDevice(draft, namespace, dev, [...path, 'dev'])) return undefined
+  if (owns(namespace, via)) {
+    const hint = 'a gateway is the address of another namespace in the same network'
+    draft.problems.add([...path, 'via'], `gateway ${via} is an address of ${namespace.name} itself`, hint)
+    return undefined
+  }
   const found = deviceFor(namespace, via)
   const given = dev === undefined ? undefined : namespace.interfaces.get(dev)
   const isReached =
@@ -96,6 +86,12 @@ function readRoute(draft: Draft, namespace: DraftNamespace, route: RouteBody, pa
       `a ${route.type} route leads nowhere, it has no gateway or device`,
       'leave out via, dev and nexthops',
     )
+    return undefined
+  }
+  // an address that is wrong in the file may be the one
+  const isSure = !mayHaveOthers(draft, namespace) && !problems.touches([...namespace.path, 'interfaces'])
+  if (src !== undefined && isSure && !owns(namespace, src)) {
+    problems.add([...path, 'src'], `${namespace.name} does not have the address ${src}`, networksOf(namespace))
     return undefined
   }
   for (const [text, at] of [

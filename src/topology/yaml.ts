@@ -12,6 +12,7 @@ import {
 } from 'yaml'
 import type { Position } from './model.ts'
 import { nearest } from './names.ts'
+import { readPlain } from './plain.ts'
 import { type Locate, type Path, Problems } from './problems.ts'
 import { type Entry, MAX_DEPTH, MAX_VALUES, offsetOf, type Tree } from './tree.ts'
 
@@ -26,7 +27,7 @@ const MAX_CHARACTERS = 64 * 1024 * 1024
 const NO_VALUE: Tree = { kind: 'scalar', value: null, source: '' }
 
 /** Reads a text. Syntax errors end it there; duplicate keys and the like are collected and the rest is still read. */
-export function readYaml(text: string): Source {
+export function readYaml(text: string, readFast: (text: string) => Tree | undefined = readPlain): Source {
   const lines = new LineCounter()
   let root: Tree | undefined
   const locate: Locate = (path, spot) => positionAt(lines, text, (root && offsetOf(root, path, spot)) ?? 0)
@@ -39,6 +40,13 @@ export function readYaml(text: string): Source {
   }
   if (text.length > MAX_CHARACTERS)
     return fail(0, 'the file is over 64 MiB', 'a topology of 10,000 namespaces has about 1 MiB')
+  const plain = readFast(text)
+  if (plain) {
+    lines.addNewLine(0)
+    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines.addNewLine(at + 1)
+    root = plain
+    return { tree: root, problems, locate }
+  }
   try {
     const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'silent' })
     const faults = [...doc.errors, ...doc.warnings]
@@ -98,6 +106,8 @@ function explainSyntax(text: string, fault: SyntaxFault): [message: string, hint
   if (fault.code === 'TAB_AS_INDENT') return ['a tab indents this line', 'YAML wants blanks']
   if (fault.code === 'TAG_RESOLVE_FAILED')
     return [fault.message, 'tags (!name) have no meaning here; a text that starts with ! needs quotes']
+  const open = /indented and end with a (\S)/.exec(fault.message)
+  if (open) return ['a bracket is not closed', `close it with ${open[1]}`]
   const hint = HINTS[fault.code] ?? 'this is not YAML; check quotes, brackets and indentation'
   return [fault.message.replace(/\s+/g, ' '), hint]
 }
