@@ -12,7 +12,6 @@ import {
 } from 'yaml'
 import type { Position } from './model.ts'
 import { nearest } from './names.ts'
-import { readPlain } from './plain.ts'
 import { type Locate, type Path, Problems } from './problems.ts'
 import { type Entry, MAX_DEPTH, MAX_VALUES, offsetOf, type Tree } from './tree.ts'
 
@@ -27,7 +26,7 @@ const MAX_CHARACTERS = 64 * 1024 * 1024
 const NO_VALUE: Tree = { kind: 'scalar', value: null, source: '' }
 
 /** Reads a text. Syntax errors end it there; duplicate keys and the like are collected and the rest is still read. */
-export function readYaml(text: string, readFast: (text: string) => Tree | undefined = readPlain): Source {
+export function readYaml(text: string): Source {
   const lines = new LineCounter()
   let root: Tree | undefined
   const locate: Locate = (path, spot) => positionAt(lines, text, (root && offsetOf(root, path, spot)) ?? 0)
@@ -40,13 +39,6 @@ export function readYaml(text: string, readFast: (text: string) => Tree | undefi
   }
   if (text.length > MAX_CHARACTERS)
     return fail(0, 'the file is over 64 MiB', 'a topology of 10,000 namespaces has about 1 MiB')
-  const plain = readFast(text)
-  if (plain) {
-    lines.addNewLine(0)
-    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines.addNewLine(at + 1)
-    root = plain
-    return { tree: root, problems, locate }
-  }
   try {
     const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'silent' })
     const faults = [...doc.errors, ...doc.warnings]
