@@ -1,5 +1,5 @@
 /** Errors as the user sees them: what, where, why, what to do. And the exit status that each one has. */
-import { EngineError } from '../engine/index.ts'
+import { EngineError } from '../engine/errors.ts'
 import { printError, red } from './output.ts'
 
 /** Bad usage or a bad file: exit status 2. */
