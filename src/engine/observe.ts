@@ -43,11 +43,11 @@ export function readNetnsMark(handles: Handles, netns: string): ReturnType<typeo
   }
 }
 
-/** Every namespace that hardway made. */
-export function listOwnedNetns(handles: Handles): OwnedNetns[] {
+/** Every namespace that hardway made. Those stay open for what comes next, unless `isBrief`. */
+export function listOwnedNetns(handles: Handles, isBrief = false): OwnedNetns[] {
   return listNetns().flatMap((netns) => {
     const found = readNetnsMark(handles, netns)
-    if (!found) handles.release({ name: netns, netns })
+    if (!found || isBrief) handles.release({ name: netns, netns })
     return found ? [{ netns, topology: found.topology, namespace: found.namespace ?? netns }] : []
   })
 }
@@ -148,8 +148,8 @@ export interface ObserveOptions {
 }
 
 /** Finds the topology's places: its namespaces that exist, and the host. */
-function findPlaces(handles: Handles, topology: string, host: Place): Place[] {
-  const owned = listOwnedNetns(handles).filter((n) => n.topology === topology)
+function findPlaces(handles: Handles, topology: string, host: Place, isBrief: boolean): Place[] {
+  const owned = listOwnedNetns(handles, isBrief).filter((n) => n.topology === topology)
   const places = owned.map((n): Place => ({ name: n.namespace, netns: n.netns }))
   return places.some((p) => p.name === HOST) ? places : [host, ...places]
 }
@@ -179,25 +179,32 @@ export function observe(topology: string, options: ObserveOptions = {}, shared?:
   const handles = shared ?? own ?? openHandles()
   const { model } = options
   const host: Place = { name: HOST }
-  const places = findPlaces(handles, topology, host)
-  const links = new Map(places.map((p) => [p.name, handles.at(p).links()]))
+  const isShallow = options.isShallow ?? false
+  const places = findPlaces(handles, topology, host, isShallow)
+  // what is in a namespace that ends goes with it: only the host's own needs a look
+  const deep = isShallow ? places.filter((p) => p.netns === undefined) : places
+  const links = new Map(deep.map((p) => [p.name, handles.at(p).links()]))
   const ownLinks = new Map(
-    places.map((p) => {
+    deep.map((p) => {
       const all = links.get(p.name) ?? []
       return [p.name, p.netns === undefined ? all.filter((l) => isOwnedLink(l, topology)) : all]
     }),
   )
-  const states = linkStates(handles, places, links, ownLinks)
+  const states = linkStates(handles, deep, links, ownLinks)
   const needsProcesses = places.length > 1 || (model?.namespaces.some((n) => n.run.length > 0) ?? false)
   const processes = needsProcesses ? listProcesses(topology) : []
   const foreign = { links: new Map<string, LinkState>(), settings: noSettings }
   const namespaces = new Map<string, NamespaceState>()
   for (const place of places) {
+    if (isShallow && place.netns !== undefined) {
+      namespaces.set(place.name, unread(place, servicesOf(processes, place.name)))
+      continue
+    }
     const handle = handles.at(place)
     const all = links.get(place.name) ?? []
     const table = readTable(handle, topology)
     const isHost = place.netns === undefined
-    const isNeeded = !(options.isShallow && (!isHost || table.notes.length === 0))
+    const isNeeded = !isShallow || table.notes.length > 0
     const hostIsTouched = table.notes.length > 0 || (ownLinks.get(place.name)?.length ?? 0) > 0
     const wanted = model?.namespaces.find((n) => n.name === place.name)
     const reads = isNeeded && (!isHost || hostIsTouched || touchesHost(wanted))
@@ -226,6 +233,21 @@ export function observe(topology: string, options: ObserveOptions = {}, shared?:
   return {
     state: { topology, namespaces: isEmpty(namespaces) ? new Map() : namespaces },
     around: surroundings(handles, places, foreign, model, topology),
+  }
+}
+
+/** A namespace of ours of which only the existence counts. */
+function unread(place: Place, services: NamespaceState['services']): NamespaceState {
+  return {
+    name: place.name,
+    ...(place.netns === undefined ? {} : { netns: place.netns }),
+    links: new Map(),
+    ...settingMaps(noSettings),
+    sysctls: new Map(),
+    ruleset: [],
+    notes: [],
+    accepts: new Map(),
+    services,
   }
 }
 
