@@ -1,7 +1,8 @@
 /** What goes to the terminal: tables, colours, errors. Colour only where a person reads it. */
 import { writeSync } from 'node:fs'
+import { isatty } from '../sys/index.ts'
 
-const hasColour = (process.stdout.isTTY ?? false) && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
+const hasColour = isatty(1) && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
 
 function paint(code: number): (text: string) => string {
   return (text) => (hasColour ? `\x1b[${code}m${text}\x1b[0m` : text)
@@ -13,7 +14,7 @@ export const red = paint(31)
 export const green = paint(32)
 
 /** Everything, also into a pipe whose reader is slow. A reader that has gone ends the program quietly. */
-function writeAll(fd: number, text: string): void {
+export function writeAll(fd: number, text: string): void {
   let bytes: Uint8Array = Buffer.from(text)
   while (bytes.length > 0) {
     try {
@@ -73,7 +74,7 @@ export function progressLine(what: string): {
   return {
     update: (done, total) => {
       const now = performance.now()
-      if (!process.stderr.isTTY || now - start < 500 || now - last < 50) return
+      if (now - start < 500 || now - last < 50 || !isatty(2)) return
       last = now
       isShown = true
       writeAll(2, `\r${what} ${done}/${total}\x1b[K`)

@@ -1,6 +1,8 @@
 /** The verbs and their flags. What a verb does is loaded when it is called: start-up is paid on every call. */
-import { Argument, Command, Option } from 'commander'
+import { Argument, Command, Option, type OutputConfiguration } from 'commander'
+import { isatty } from '../sys/index.ts'
 import { completionScript, shells } from './completion.ts'
+import { print, writeAll } from './output.ts'
 
 export const VERSION = '0.1.0'
 
@@ -34,10 +36,21 @@ function afterDashes(command: readonly string[]): readonly string[] {
   return command[0] === '--' ? command.slice(1) : command
 }
 
+/** Help and errors go out as all else does: the runtime's own streams would cost 12 ms of every start. */
+const output: OutputConfiguration = {
+  writeOut: (text) => writeAll(1, text),
+  writeErr: (text) => writeAll(2, text),
+  getOutHelpWidth: () => (isatty(1) ? process.stdout.columns : 80),
+  getErrHelpWidth: () => (isatty(2) ? process.stderr.columns : 80),
+  getOutHasColors: () => false,
+  getErrHasColors: () => false,
+}
+
 export function buildProgram(done: Run): Command {
   const program = new Command('hardway')
     .description('Container networking for Linux that keeps nothing from you.')
     .version(VERSION)
+    .configureOutput(output)
     .showHelpAfterError('(hardway --help lists the verbs, hardway VERB --help explains one)')
     .exitOverride()
     .enablePositionalOptions()
@@ -55,14 +68,14 @@ export function buildProgram(done: Run): Command {
   addOptions(program.command('down').alias('destroy').argument('[FILE|NAME]').description('nothing of it remains'), [
     flag('down', '--all', 'every topology of this host'),
     json('down'),
-  ]).action(async (name, options) => done((await import('./verbs/up.ts')).runDown(name, options)))
+  ]).action(async (name, options) => done(await (await import('./verbs/up.ts')).runDown(name, options)))
 
   addOptions(program.command('plan').argument('<FILE>').description('what up would do'), [
     flag('plan', '--as <form>', 'text, shell or json').default('text'),
     flag('plan', '--down', 'what down would do'),
     ...isolation('plan'),
     json('plan'),
-  ]).action(async (file, options) => done((await import('./verbs/up.ts')).runPlan(file, options)))
+  ]).action(async (file, options) => done(await (await import('./verbs/up.ts')).runPlan(file, options)))
 
   addOptions(program.command('ls').description('what is up, from the kernel'), [json('ls')]).action(async (options) =>
     done((await import('./verbs/look.ts')).runLs(options)),
@@ -70,7 +83,7 @@ export function buildProgram(done: Run): Command {
 
   addOptions(program.command('show').argument('<FILE|NAME>').description('everything a topology has, drawn'), [
     json('show'),
-  ]).action(async (name, options) => done((await import('./verbs/look.ts')).runShow(name, options)))
+  ]).action(async (name, options) => done(await (await import('./verbs/look.ts')).runShow(name, options)))
 
   addOptions(program.command('verify').argument('<FILE>').description('try the expectations with real packets'), [
     ...isolation('verify'),
@@ -115,8 +128,8 @@ export function buildProgram(done: Run): Command {
     .command('completion')
     .addArgument(new Argument('<SHELL>').choices(shells))
     .description('a completion script: eval "$(hardway completion bash)"')
-    .action(async (shell) => {
-      ;(await import('./output.ts')).print(completionScript(program, shell))
+    .action((shell) => {
+      print(completionScript(program, shell))
       done(0)
     })
   return program

@@ -10,23 +10,12 @@ const ffiTypes: Record<Type, FFIType> = {
   strv: FFIType.ptr,
 }
 
-const declarations = Object.fromEntries(
-  Object.entries(signatures).map(([name, args]) => [
-    name,
-    { args: args.map((type) => ffiTypes[type]), returns: FFIType.i32 },
-  ]),
-)
+type Call = (...args: unknown[]) => unknown
 
-const { symbols } = dlopen('libc.so.6', {
-  ...declarations,
-  strerror: { args: [FFIType.i32], returns: FFIType.cstring },
-  __errno_location: { args: [], returns: FFIType.ptr },
-}) as unknown as { symbols: Record<string, (...args: unknown[]) => unknown> }
-
-function symbol(name: string): (...args: unknown[]) => unknown {
-  const found = symbols[name]
-  if (!found) throw new Error(`libc has no ${name}`)
-  return found
+/** Each function of libc is compiled by the runtime when it is opened, 0.1 ms each: so one at a time, when needed. */
+function open(name: string, args: readonly Type[], returns: FFIType = FFIType.i32): Call {
+  const { symbols } = dlopen('libc.so.6', { [name]: { args: args.map((type) => ffiTypes[type]), returns } })
+  return symbols[name] as unknown as Call
 }
 
 /** Memory handed to a call must stay reachable until it returns: `keep` holds what only an address refers to. */
@@ -40,8 +29,8 @@ function convert(type: Type, value: unknown, keep: unknown[]): unknown {
   return pointers
 }
 
-function bind(name: string, types: readonly Type[]): (...args: unknown[]) => unknown {
-  const call = symbol(name)
+function bind(name: string, types: readonly Type[]): Call {
+  const call = open(name, types)
   if (!types.some((t) => t === 'str' || t === 'strv')) return call
   return (...args) => {
     const keep: unknown[] = []
@@ -49,11 +38,19 @@ function bind(name: string, types: readonly Type[]): (...args: unknown[]) => unk
   }
 }
 
-const errnoLocation = symbol('__errno_location')
-const strerror = symbol('strerror')
+/** Not later than the first call: opening a function would overwrite what it tells. */
+const errnoLocation = open('__errno_location', [], FFIType.ptr)
 
-export const port = {
-  ...Object.fromEntries(Object.entries(signatures).map(([name, types]) => [name, bind(name, types)])),
+const functions: Record<string, Call> = {}
+for (const [name, types] of Object.entries(signatures)) {
+  functions[name] = (...args) => {
+    const call = bind(name, types)
+    functions[name] = call
+    return call(...args)
+  }
+}
+
+export const port = Object.assign(functions, {
   errno: () => read.i32(errnoLocation() as Pointer, 0),
-  strerror: (errno: number) => String(strerror(errno) as CString),
-} as unknown as Port
+  strerror: (errno: number) => String(open('strerror', ['int'], FFIType.cstring)(errno) as CString),
+}) as unknown as Port

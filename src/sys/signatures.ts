@@ -1,6 +1,6 @@
 /**
  * The libc functions that hardway calls, declared once. Each runtime's file binds this table; types follow from it.
- * Every function here returns -1 and sets errno on failure (section 2 of the manual), but strerror.
+ * Every function here returns -1 and sets errno on failure (section 2 of the manual), but isatty (0) and strerror.
  */
 
 /** `buf` is memory that the callee reads or writes; `strv` is a NULL-terminated array of strings. */
@@ -31,6 +31,7 @@ export const signatures = {
   flock: ['int', 'int'],
   fcntl: ['int', 'int', 'int'],
   ioctl: ['int', 'size', 'buf'],
+  isatty: ['int'],
   signal: ['int', 'size'],
   kill: ['int', 'int'],
   execve: ['str', 'strv', 'strv'],

@@ -1,37 +1,20 @@
 /** From text or an object to a model, or to everything that is wrong with it. */
-import { checkFormat } from './check.ts'
-import type { Draft, DraftInterface, DraftNamespace } from './draft.ts'
-import { readExpectations } from './expectations.ts'
-import { addBridges, addInterfaces, addNamespaces, checkParents, readLinks } from './interfaces.ts'
-import type { Interface, Model, Namespace } from './model.ts'
-import { addNetworks } from './networks.ts'
-import { readForward, readMasquerades, readPublishes, turnForwardingOn } from './outward.ts'
-import { type Locate, type Problem, Problems, TopologyError } from './problems.ts'
-import type { Topology, TopologyInput } from './schema.ts'
-import { checkAddresses, checkMasters, chooseAddresses, markSegments } from './segments.ts'
-import { addSettings } from './settings.ts'
-import { locateNowhere, type Tree, treeOfObject } from './tree.ts'
-import { topologyNameFrom } from './values.ts'
+import { type BuildOptions, type Built, buildModel } from './build.ts'
+import type { Model } from './model.ts'
+import { Problems, TopologyError } from './problems.ts'
+import type { TopologyInput } from './schema.ts'
+import { locateNowhere, treeOfObject } from './tree.ts'
 import { readYaml } from './yaml.ts'
 
-export interface ParseOptions {
-  /** its base name is the topology's name when the file has none */
-  readonly file: string
-  /** wins over what the file says */
-  readonly isolated?: boolean
-}
-
-export type Parsed = { readonly model: Model } | { readonly problems: readonly Problem[] }
-
 /** Reads YAML or JSON. Never throws for what is in the text; problems are in the order of the file. */
-export function parseTopology(text: string, options: ParseOptions): Parsed {
+export function parseTopology(text: string, options: BuildOptions): Built {
   const { tree, problems, locate } = readYaml(text)
   if (!tree) return { problems: problems.sorted() }
-  return build(tree, problems, locate, options)
+  return buildModel(tree, problems, locate, options)
 }
 
 /** A topology written in TypeScript. Throws TopologyError; places in it are paths. */
-export function defineTopology(topology: TopologyInput, options: Partial<ParseOptions> = {}): Model {
+export function defineTopology(topology: TopologyInput, options: Partial<BuildOptions> = {}): Model {
   const file = options.file ?? 'topology'
   const problems = new Problems(locateNowhere)
   const tree = treeOfObject(topology)
@@ -39,67 +22,7 @@ export function defineTopology(topology: TopologyInput, options: Partial<ParseOp
     problems.add(tree.misfit, 'a topology is plain data', 'texts, numbers, true, false, lists and maps')
     throw new TopologyError(file, problems.sorted())
   }
-  const parsed = build(tree, problems, locateNowhere, { ...options, file })
+  const parsed = buildModel(tree, problems, locateNowhere, { ...options, file })
   if ('problems' in parsed) throw new TopologyError(file, parsed.problems)
   return parsed.model
-}
-
-function build(tree: Tree, problems: Problems, locate: Locate, options: ParseOptions): Parsed {
-  const input: Topology = checkFormat(tree, problems)
-  const isolated = options.isolated ?? input.isolated ?? false
-  const draft: Draft = {
-    isolated,
-    input,
-    problems,
-    locate,
-    namespaces: new Map(),
-    networks: new Map(),
-    linkEnds: new Map(),
-  }
-  addNamespaces(draft)
-  addBridges(draft)
-  readLinks(draft)
-  addInterfaces(draft)
-  addNetworks(draft)
-  checkMasters(draft)
-  checkParents(draft)
-  markSegments(draft)
-  chooseAddresses(draft)
-  checkAddresses(draft)
-  addSettings(draft)
-  const masquerade = readMasquerades(draft)
-  const publish = readPublishes(draft)
-  turnForwardingOn(draft, masquerade, publish)
-  const forward = readForward(draft)
-  const expect = readExpectations(draft)
-  if (!problems.isEmpty) return { problems: problems.sorted() }
-  const name = input.name ?? topologyNameFrom(options.file)
-  const namespaces = [...draft.namespaces.values()].map(finish)
-  return { model: { name, isolated, namespaces, masquerade, publish, forward, expect } }
-}
-
-function finish(n: DraftNamespace): Namespace {
-  return {
-    name: n.name,
-    ...(n.at ? { at: n.at } : {}),
-    interfaces: [...n.interfaces.values()].map(finishInterface),
-    routes: n.routes,
-    rules: n.rules,
-    neighbours: n.neighbours,
-    sysctls: [...n.sysctls.values()],
-    run: n.run,
-  }
-}
-
-function finishInterface(d: DraftInterface): Interface {
-  return {
-    name: d.name,
-    ...(d.at ? { at: d.at } : {}),
-    link: d.link,
-    ...(d.master === undefined ? {} : { master: d.master }),
-    ...(d.mac === undefined ? {} : { mac: d.mac }),
-    ...(d.mtu === undefined ? {} : { mtu: d.mtu }),
-    up: d.up,
-    addresses: d.addresses.map((a) => a.prefix),
-  }
 }

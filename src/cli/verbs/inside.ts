@@ -12,7 +12,7 @@ export function runExec(namespace: string, command: readonly string[]): never {
 
 export function runShell(namespace: string): never {
   const shell = process.env.SHELL ?? '/bin/sh'
-  if (process.stdin.isTTY) printError(`a shell inside ${namespace}; exit comes back`)
+  if (sys.isatty(0)) printError(`a shell inside ${namespace}; exit comes back`)
   execInside(namespace, [shell])
 }
 

@@ -75,8 +75,8 @@ function draw(state: NamespaceState): string {
   return [head, ...lines.map((line, i) => `${i === lines.length - 1 ? '└─' : '├─'} ${line}`)].join('\n')
 }
 
-export function runShow(argument: string, options: { readonly json?: boolean }): number {
-  const name = topologyName(argument)
+export async function runShow(argument: string, options: { readonly json?: boolean }): Promise<number> {
+  const name = await topologyName(argument)
   const states = showTopology(name)
   if (states.length === 0) {
     const up = listTopologies().map((t) => t.name)

@@ -4,10 +4,10 @@ import { listTopologies } from '../../engine/topologies.ts'
 import type { Operation, Plan } from '../../plan/operations.ts'
 import { describe } from '../../plan/prose.ts'
 import { shellScript } from '../../plan/shell.ts'
-import type { Model } from '../../topology/index.ts'
+import type { Model } from '../../topology/model.ts'
 import type { CheckResult } from '../../verify/index.ts'
 import { UsageError } from '../failure.ts'
-import { type FileOptions, loadTopology, topologyName } from '../load.ts'
+import { type FileOptions, loadTopology, topologyName, withTopology } from '../load.ts'
 import { bold, dim, green, print, printError, printJson, progressLine, red, table } from '../output.ts'
 
 const onWait = (): void => printError('another hardway is at work on this host; waiting for it')
@@ -53,11 +53,17 @@ export interface UpOptions extends FileOptions {
 const PATIENCE = 5000
 
 export async function runUp(file: string, options: UpOptions): Promise<number> {
-  const model = loadTopology(file, options)
-  if (options.dryRun) return printPlan(planUp(model), options.json ? 'json' : 'text')
-  const progress = progressLine(`${model.name}: operation`)
-  const outcome = up(model, { onWait, onOperation: progress.update })
-  progress.end()
+  if (options.dryRun) {
+    return printPlan((await withTopology(file, options, planUp)).result, options.json ? 'json' : 'text')
+  }
+  const { model, result: outcome } = await withTopology(file, options, (model) => {
+    const progress = progressLine(`${model.name}: operation`)
+    try {
+      return up(model, { onWait, onOperation: progress.update })
+    } finally {
+      progress.end()
+    }
+  })
   const isVerified = options.verify !== false && model.expect.length > 0
   const checks = isVerified ? await check(model, PATIENCE) : []
   const isGood = checks.every((c) => c.holds)
@@ -77,14 +83,14 @@ export async function runUp(file: string, options: UpOptions): Promise<number> {
   return isGood ? 0 : 1
 }
 
-export function runDown(
+export async function runDown(
   argument: string | undefined,
   options: { readonly all?: boolean; readonly json?: boolean },
-): number {
+): Promise<number> {
   if (options.all === (argument !== undefined)) {
     throw new UsageError('down wants a file, a name, or --all', 'hardway ls shows what is up')
   }
-  const names = argument === undefined ? listTopologies().map((t) => t.name) : [topologyName(argument)]
+  const names = argument === undefined ? listTopologies().map((t) => t.name) : [await topologyName(argument)]
   const outcomes = names.map((name) => {
     const progress = progressLine(`${name}: operation`)
     const outcome = down(name, { onWait, onOperation: progress.update })
@@ -114,15 +120,17 @@ function printPlan(plan: Plan, as: 'text' | 'shell' | 'json'): number {
   return 0
 }
 
-export function runPlan(
+export async function runPlan(
   file: string,
   options: FileOptions & { readonly as?: string; readonly json?: boolean; readonly down?: boolean },
-): number {
+): Promise<number> {
   const as = options.json ? 'json' : (options.as ?? 'text')
   if (as !== 'text' && as !== 'shell' && as !== 'json') {
     throw new UsageError(`there is no form ${as}`, '--as text, --as shell or --as json')
   }
-  const plan = options.down ? planDown(topologyName(file, options)) : planUp(loadTopology(file, options))
+  const plan = options.down
+    ? planDown(await topologyName(file, options))
+    : (await withTopology(file, options, planUp)).result
   return printPlan(plan, as)
 }
 
@@ -152,7 +160,7 @@ function printChecks(checks: readonly CheckResult[]): void {
 }
 
 export async function runVerify(file: string, options: FileOptions & { readonly json?: boolean }): Promise<number> {
-  const model = loadTopology(file, options)
+  const model = await loadTopology(file, options)
   const checks = await check(model, 0)
   if (options.json) printJson(checks.map(checkJson))
   else if (checks.length === 0) print('the file expects nothing; add expect: [ ping a -> b ]')
