@@ -1,11 +1,21 @@
 /** Open namespaces: for each a descriptor, its netlink sockets and the indices of its links. */
+import { readFileSync } from 'node:fs'
 import { NETLINK_NETFILTER, NETLINK_ROUTE, type Socket } from '../netlink/index.ts'
 import { createNetns, currentNetns, inNetns, type Netns, openNetns, openSocketIn } from '../netns/index.ts'
 import type { Place } from '../plan/operations.ts'
 import { getLink, type Link, listLinks } from '../rtnetlink/index.ts'
 
-/** Enough that small topologies never close one; far below what a process may open. */
-const MOST_OPEN = 400
+/** A namespace has a descriptor of its own and up to two sockets; the rest of the process needs some, too. */
+const DESCRIPTORS_EACH = 3
+const DESCRIPTORS_ELSEWHERE = 100
+const USUAL_LIMIT = 1024
+
+/** How many namespaces may be open at once: as many as the process may have descriptors for (RLIMIT_NOFILE). */
+function mostOpen(): number {
+  const limits = readFileSync('/proc/self/limits', 'utf8')
+  const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? USUAL_LIMIT)
+  return Math.floor((soft - DESCRIPTORS_ELSEWHERE) / DESCRIPTORS_EACH)
+}
 
 export interface Handle {
   readonly fd: number
@@ -17,13 +27,18 @@ export interface Handle {
   /** Index of a link; throws Error when there is none of that name. */
   readonly index: (name: string) => number
   readonly links: () => Link[]
+  /** For the next link of a namespace that this process has just made: an index that is free there. */
+  readonly freeIndex: () => number | undefined
+  /** A new link's index, chosen from `freeIndex`. */
+  readonly learn: (name: string, index: number) => void
   /** Indices may be stale after this: a link was removed or renamed. */
   readonly forget: (name: string) => void
   readonly close: () => void
 }
 
-function openHandle(netns: Netns): Handle {
-  const route = openSocketIn(netns.fd, NETLINK_ROUTE)
+/** `nextIndex` is that of a namespace which nobody else knows yet. */
+function openHandle(netns: Netns, route = openSocketIn(netns.fd, NETLINK_ROUTE), nextIndex?: number): Handle {
+  let next = nextIndex
   let nft: Socket | undefined
   const indices = new Map<string, number>()
   return {
@@ -47,6 +62,8 @@ function openHandle(netns: Netns): Handle {
       for (const link of links) indices.set(link.name, link.index)
       return links
     },
+    freeIndex: () => (next === undefined ? undefined : next++),
+    learn: (name, index) => indices.set(name, index),
     forget: (name) => indices.delete(name),
     close: () => {
       route.close()
@@ -72,11 +89,20 @@ export function openHandles(): Handles {
     open.get(key(place))?.close()
     open.delete(key(place))
   }
-  const keep = (place: Place, netns: Netns): Handle => {
-    const handle = openHandle(netns)
+  let most = Math.floor((USUAL_LIMIT - DESCRIPTORS_ELSEWHERE) / DESCRIPTORS_EACH)
+  let isCounted = false
+  const isFull = (): boolean => {
+    if (open.size <= most || isCounted) return open.size > most
+    isCounted = true
+    most = mostOpen()
+    return open.size > most
+  }
+  // new namespaces are all alike: some kernels put tunnels into each
+  let firstFree: number | undefined
+  const keep = (place: Place, handle: Handle): Handle => {
     open.set(key(place), handle)
     // the namespace that hardway runs in stays: it is part of nearly every operation
-    const oldest = open.size > MOST_OPEN ? [...open.keys()].find((k) => k !== '') : undefined
+    const oldest = isFull() ? [...open.keys()].find((k) => k !== '') : undefined
     if (oldest !== undefined) {
       open.get(oldest)?.close()
       open.delete(oldest)
@@ -86,14 +112,16 @@ export function openHandles(): Handles {
   return {
     at: (place) => {
       const known = open.get(key(place))
-      if (!known) return keep(place, place.netns === undefined ? currentNetns() : openNetns(place.netns))
+      if (!known) return keep(place, openHandle(place.netns === undefined ? currentNetns() : openNetns(place.netns)))
       // moved to the end: the map's order is the order of use
       open.delete(key(place))
       open.set(key(place), known)
       return known
     },
     create: (place, mark) => {
-      keep(place, createNetns(place.netns, mark))
+      const { netns, route } = createNetns(place.netns, mark)
+      firstFree ??= 1 + Math.max(...listLinks(route).map((link) => link.index))
+      keep(place, openHandle(netns, route, firstFree))
     },
     release,
     [Symbol.dispose]: () => {

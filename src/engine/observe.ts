@@ -206,7 +206,9 @@ export function observe(topology: string, options: ObserveOptions = {}, shared?:
     const isHost = place.netns === undefined
     const isNeeded = !isShallow || table.notes.length > 0
     const hostIsTouched = table.notes.length > 0 || (ownLinks.get(place.name)?.length ?? 0) > 0
-    const wanted = model?.namespaces.find((n) => n.name === place.name)
+    // the host of an isolated topology is another one
+    const isMeant = !isHost || model?.isolated !== true
+    const wanted = isMeant ? model?.namespaces.find((n) => n.name === place.name) : undefined
     const reads = isNeeded && (!isHost || hostIsTouched || touchesHost(wanted))
     let settings = reads ? readSettings(handle, all, 'ours') : noSettings
     if (isHost) {

@@ -39,9 +39,9 @@ const EBUSY = 16
 
 /** Larger than any datagram of a dump (the kernel builds them up to 32 KiB). */
 const RECEIVE_SIZE = 128 * 1024
-/** Room for the errors of a whole batch, and for an nf_tables transaction, which must be one send(2). */
+/** Room for an nf_tables transaction, which must be one send(2), for its errors, and for a burst of events. */
 const SOCKET_BUFFER = 8 * 1024 * 1024
-/** Requests in one send: bounded so that their errors fit the receive buffer whatever its limit (rmem_max). */
+/** Requests in one send: bounded so that their errors fit a receive buffer of the usual size. */
 const BATCH_MESSAGES = 64
 /** A dump that the kernel marks as interrupted is asked again this often before we give up. */
 const DUMP_TRIES = 10
@@ -107,7 +107,7 @@ export function openSocket(protocol: number): Socket {
   setOption(fd, NETLINK_EXT_ACK, 1)
   setOption(fd, NETLINK_CAP_ACK, 1)
   if (protocol === NETLINK_ROUTE) setOption(fd, NETLINK_GET_STRICT_CHK, 1)
-  enlarge(fd)
+  if (protocol === NETLINK_NETFILTER) enlarge(fd)
   let isOpen = true
 
   const receive = (flags = 0): Received[] | undefined => {
@@ -224,6 +224,7 @@ export function openSocket(protocol: number): Socket {
       return { errors, answers }
     },
     subscribe: (group) => {
+      enlarge(fd)
       // a socket without an address is left out of every broadcast; struct sockaddr_nl of zeros lets the kernel choose
       const address = new Uint8Array(12)
       address[0] = sys.AF_NETLINK

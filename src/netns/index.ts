@@ -89,16 +89,9 @@ export function netnsInode(path: string = SELF): number | undefined {
  */
 function prepareDirectory(): void {
   mkdirSync(NETNS_DIR, { recursive: true, mode: 0o755 })
-  for (let tries = 0; ; tries++) {
-    try {
-      sys.mount('', NETNS_DIR, 'none', sys.MS_SHARED | sys.MS_REC)
-      return
-    } catch (error) {
-      // EINVAL: not a mount point yet
-      if (!(error instanceof sys.SysError) || error.code !== 'EINVAL' || tries > 0) throw error
-      sys.mount(NETNS_DIR, NETNS_DIR, 'none', sys.MS_BIND | sys.MS_REC)
-    }
-  }
+  if (sys.changeMount(NETNS_DIR, sys.MS_SHARED | sys.MS_REC)) return
+  sys.mount(NETNS_DIR, NETNS_DIR, 'none', sys.MS_BIND | sys.MS_REC)
+  sys.changeMount(NETNS_DIR, sys.MS_SHARED | sys.MS_REC)
 }
 
 /**
@@ -117,11 +110,24 @@ function createMountPoint(path: string, mark: string): void {
 
 let isPrepared = false
 
+/** What makes the namespace that the thread is in a lasting one. */
+function furnish(path: string, mark: string): { netns: Netns; route: Socket } {
+  const route = openSocket(NETLINK_ROUTE)
+  try {
+    route.execute(setLink({ index: LOOPBACK }, { up: true, alias: mark }))
+    sys.mount(SELF, path, 'none', sys.MS_BIND)
+    return { netns: currentNetns(), route }
+  } catch (error) {
+    route.close()
+    throw error
+  }
+}
+
 /**
- * Creates a namespace with its loopback up and `mark` as the loopback's alias. Returns it open.
- * Throws SysError (EEXIST, EPERM) or NetlinkError; then nothing is left.
+ * Creates a namespace with its loopback up and `mark` as the loopback's alias. Returns it open, with the socket that
+ * spoke to it. Throws SysError (EEXIST, EPERM) or NetlinkError; then nothing is left.
  */
-export function createNetns(name: string, mark: string): Netns {
+export function createNetns(name: string, mark: string): { readonly netns: Netns; readonly route: Socket } {
   if (!isPrepared) prepareDirectory()
   isPrepared = true
   const path = netnsPath(name)
@@ -130,10 +136,7 @@ export function createNetns(name: string, mark: string): Netns {
   try {
     sys.unshare(sys.CLONE_NEWNET)
     try {
-      using socket = openSocket(NETLINK_ROUTE)
-      socket.execute(setLink({ index: LOOPBACK }, { up: true, alias: mark }))
-      sys.mount(SELF, path, 'none', sys.MS_BIND)
-      return currentNetns()
+      return furnish(path, mark)
     } finally {
       sys.setns(home.fd, sys.CLONE_NEWNET)
     }

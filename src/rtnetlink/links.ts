@@ -111,6 +111,8 @@ export type LinkSpec =
       /** the other end; `netns` is an open descriptor */
       readonly peer: {
         readonly name: string
+        /** the kernel chooses when left out */
+        readonly index?: number
         readonly mac?: string
         readonly mtu?: number
         readonly group?: number
@@ -156,9 +158,9 @@ function kindInfo(spec: LinkSpec): { info: Infer<typeof linkInfo>; lower?: numbe
     case 'bridge':
       return { info: spec.options ? { kind: 'bridge', data: spec.options } : { kind: 'bridge' } }
     case 'veth': {
-      const { name, mac, mtu, group, netns } = spec.peer
+      const { name, index = 0, mac, mtu, group, netns } = spec.peer
       const peer = { mac, ifname: name, mtu, group, netnsFd: netns }
-      return { info: { kind: 'veth', data: { peer: { header: {}, attrs: definedOnly(peer) } } } }
+      return { info: { kind: 'veth', data: { peer: { header: { index }, attrs: definedOnly(peer) } } } }
     }
     case 'vxlan': {
       const { id, dev, local, remote, port } = spec

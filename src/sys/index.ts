@@ -141,6 +141,14 @@ export function mount(source: string, target: string, type: string, flags: numbe
   check(port.mount(source, target, type, flags, ''), 'mount', target)
 }
 
+/** mount(2) that changes how an existing mount propagates. False when `target` is not a mount point. */
+export function changeMount(target: string, flags: number): boolean {
+  if (port.mount('', target, 'none', flags, '') !== -1) return true
+  const errno = port.errno()
+  if (errno === 22) return false // EINVAL
+  throw new SysError('mount', errno, strerror(errno), target)
+}
+
 export function umount2(target: string, flags: number): void {
   check(port.umount2(target, flags), 'umount2', target)
 }

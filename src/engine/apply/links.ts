@@ -3,6 +3,7 @@ import { linkGroup, mark } from '../../plan/marks.ts'
 import type { OperationOf } from '../../plan/operations.ts'
 import type { LinkState } from '../../plan/state.ts'
 import { addLink, deleteLink, getLink, type LinkSpec, setLink } from '../../rtnetlink/index.ts'
+import { codeOf } from '../errors.ts'
 import type { Handle, Handles } from '../handles.ts'
 
 type VethPeer = NonNullable<OperationOf<'link.add'>['peer']>
@@ -12,6 +13,7 @@ function specOf(
   handle: Handle,
   link: LinkState,
   peer: VethPeer | undefined,
+  peerIndex: number | undefined,
   group: number,
 ): LinkSpec {
   const { link: kind } = link
@@ -25,6 +27,7 @@ function specOf(
         kind: 'veth',
         peer: {
           name: peer.link.name,
+          ...(peerIndex === undefined ? {} : { index: peerIndex }),
           ...(peer.link.mac === undefined ? {} : { mac: peer.link.mac }),
           ...(peer.link.mtu === undefined ? {} : { mtu: peer.link.mtu }),
           // what is in a namespace of ours needs no mark of its own
@@ -57,27 +60,39 @@ function labelled(topology: string, at: { readonly netns?: string }): { alias?: 
 }
 
 export function applyLinkAdd(handles: Handles, topology: string, op: OperationOf<'link.add'>): void {
-  const handle = handles.at(op.at)
   const { link, peer } = op
+  const handle = handles.at(op.at)
+  const far = peer && handles.at(peer.at)
   const group = linkGroup(topology)
   const isHost = op.at.netns === undefined
-  const messages = [
-    addLink({
-      name: link.name,
-      link: specOf(handles, handle, link, peer, group),
-      ...(link.mac === undefined ? {} : { mac: link.mac }),
-      ...(link.mtu === undefined ? {} : { mtu: link.mtu }),
-      ...(link.master === undefined ? {} : { master: handle.index(link.master) }),
-      ...(isHost ? { group } : {}),
-      up: link.up,
-    }),
-    ...(isHost ? [setLink({ name: link.name }, labelled(topology, op.at))] : []),
-  ]
-  throwFirst(handle.route.batch(messages))
+  const make = (peerIndex?: number): void => {
+    const spec = specOf(handles, handle, link, peer, peerIndex, group)
+    const messages = [
+      addLink({
+        name: link.name,
+        link: spec,
+        ...(link.mac === undefined ? {} : { mac: link.mac }),
+        ...(link.mtu === undefined ? {} : { mtu: link.mtu }),
+        ...(link.master === undefined ? {} : { master: handle.index(link.master) }),
+        ...(isHost ? { group } : {}),
+        up: link.up,
+      }),
+      ...(isHost ? [setLink({ name: link.name }, labelled(topology, op.at))] : []),
+    ]
+    throwFirst(handle.route.batch(messages))
+    if (peer && peerIndex !== undefined) far?.learn(peer.link.name, peerIndex)
+  }
+  const index = far?.freeIndex()
+  try {
+    make(index)
+  } catch (error) {
+    // somebody else has made a device in the namespace since: the kernel chooses
+    if (index === undefined || codeOf(error) !== 'EBUSY') throw error
+    make()
+  }
   if (!peer) return
   const changes = { ...(peer.link.up ? { up: true } : {}), ...labelled(topology, peer.at) }
-  if (Object.keys(changes).length === 0) return
-  handles.at(peer.at).route.execute(setLink({ name: peer.link.name }, changes))
+  if (Object.keys(changes).length > 0) far?.route.execute(setLink({ name: peer.link.name }, changes))
 }
 
 export function applyLinkSet(handles: Handles, op: OperationOf<'link.set'>): void {
