@@ -21,15 +21,27 @@ export function parseAddress(text: string): Uint8Array | undefined {
   return text.includes(':') ? parseIpv6(text) : parseIpv4(text)
 }
 
+const DOT = 46
+const ZERO = 48
+
 function parseIpv4(text: string): Uint8Array | undefined {
-  const parts = text.split('.')
-  if (parts.length !== 4) return undefined
   const bytes = new Uint8Array(4)
-  for (const [i, part] of parts.entries()) {
-    if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined
-    bytes[i] = Number(part)
+  let part = 0
+  let digits = 0
+  let value = 0
+  for (let i = 0; i <= text.length; i++) {
+    const code = i === text.length ? DOT : text.charCodeAt(i)
+    if (code === DOT) {
+      if (digits === 0 || value > 255 || part === 4) return undefined
+      bytes[part++] = value
+      digits = value = 0
+    } else {
+      if (code < ZERO || code > ZERO + 9 || (digits > 0 && value === 0) || digits === 3) return undefined
+      value = value * 10 + code - ZERO
+      digits++
+    }
   }
-  return bytes
+  return part === 4 ? bytes : undefined
 }
 
 function parseIpv6(text: string): Uint8Array | undefined {
@@ -120,10 +132,8 @@ export function formatPrefix(prefix: Prefix): string {
 }
 
 function toInteger(address: string): bigint {
-  const bytes = parseAddress(address)
-  if (!bytes) throw new RangeError(`not an address: ${address}`)
   let n = 0n
-  for (const b of bytes) n = (n << 8n) | BigInt(b)
+  for (const b of bytesOf(address)) n = (n << 8n) | BigInt(b)
   return n
 }
 
@@ -133,21 +143,28 @@ function fromInteger(n: bigint, family: Family): string {
   return formatAddress(bytes)
 }
 
-function hostBits(prefix: Prefix): bigint {
-  return BigInt(bitsOf(prefix.family) - prefix.length)
+function bytesOf(address: string): Uint8Array {
+  const bytes = parseAddress(address)
+  if (!bytes) throw new RangeError(`not an address: ${address}`)
+  return bytes
+}
+
+/** Byte `index` of the mask of a prefix. */
+function maskByte(length: number, index: number): number {
+  return (0xff00 >> Math.max(0, Math.min(8, length - index * 8))) & 0xff
 }
 
 /** The prefix with its host bits cleared: `10.0.0.7/24` gives `10.0.0.0/24`. */
 export function networkOf(prefix: Prefix): Prefix {
-  const shift = hostBits(prefix)
-  return { ...prefix, address: fromInteger((toInteger(prefix.address) >> shift) << shift, prefix.family) }
+  const bytes = bytesOf(prefix.address).map((byte, i) => byte & maskByte(prefix.length, i))
+  return { ...prefix, address: formatAddress(bytes) }
 }
 
 /** Whether the address lies in the network of the prefix. False across families. */
 export function prefixContains(prefix: Prefix, address: string): boolean {
   if (familyOf(address) !== prefix.family) return false
-  const shift = hostBits(prefix)
-  return toInteger(address) >> shift === toInteger(prefix.address) >> shift
+  const network = bytesOf(prefix.address)
+  return bytesOf(address).every((byte, i) => ((byte ^ (network[i] ?? 0)) & maskByte(prefix.length, i)) === 0)
 }
 
 /** Whether two prefixes share an address. */
@@ -162,7 +179,7 @@ export function nthAddress(prefix: Prefix, offset: bigint | number): string {
 
 /** The last address of the network; for IPv4 below /31 it is the broadcast address. */
 export function lastAddress(prefix: Prefix): string {
-  return nthAddress(prefix, (1n << hostBits(prefix)) - 1n)
+  return formatAddress(bytesOf(prefix.address).map((byte, i) => byte | (~maskByte(prefix.length, i) & 0xff)))
 }
 
 /** The address as a number: its bytes in network order. Throws RangeError when the text is not an address. */

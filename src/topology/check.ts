@@ -166,8 +166,21 @@ function walkScalar(schema: Shape, tree: Tree, path: Path, problems: Problems): 
   return UNUSABLE
 }
 
+/**
+ * Whether a text passes every check of its schema: what valibot would find, without the objects that it makes for
+ * each value of a large file.
+ */
+function passes(schema: Shape, value: unknown): boolean {
+  if (schema.type !== 'string' || typeof value !== 'string') return false
+  return (schema.pipe ?? []).every(({ type, requirement }) => {
+    if (type === 'check') return requirement?.(value) === true
+    return type === 'string' || type === 'title' || type === 'examples'
+  })
+}
+
 /** What valibot says of one plain value. */
 function faultOf(schema: Shape, value: unknown): [message: string, hint: string] | undefined {
+  if (passes(schema, value)) return undefined
   const issue = v.safeParse(schema as unknown as v.GenericSchema, value, { abortEarly: true, abortPipeEarly: true })
     .issues?.[0]
   if (!issue) return undefined

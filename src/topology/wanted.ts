@@ -16,6 +16,8 @@ export interface Shape {
   readonly literal?: unknown
   readonly wrapped?: Shape
   readonly default?: unknown
+  /** the schema itself, then its checks and descriptions */
+  readonly pipe?: readonly { readonly type: string; readonly requirement?: (value: string) => boolean }[]
 }
 
 /** What people of other tools write. */
