@@ -6,9 +6,10 @@ import { buildProgram } from './program.ts'
 
 async function main(): Promise<number> {
   let status = 0
-  const program = buildProgram((s) => {
+  const done = (s: number): void => {
     status = s
-  })
+  }
+  const program = buildProgram(done, process.argv[2])
   try {
     await program.parseAsync(process.argv)
     return status

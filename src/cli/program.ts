@@ -46,7 +46,103 @@ const output: OutputConfiguration = {
   getErrHasColors: () => false,
 }
 
-export function buildProgram(done: Run): Command {
+/** Verbs by name: each adds itself to the program. */
+type AddVerb = (program: Command, done: Run) => void
+
+const verbs: Readonly<Record<string, AddVerb>> = {
+  up: (program, done) =>
+    addOptions(
+      program.command('up').alias('apply').argument('<FILE>').description('make it so, verify, print a short table'),
+      [
+        flag('up', '--no-verify', 'do not try the expectations'),
+        flag('up', '--dry-run', 'only print the plan'),
+        ...isolation('up'),
+        json('up'),
+      ],
+    ).action(async (file, options) => done(await (await import('./verbs/up.ts')).runUp(file, options))),
+
+  down: (program, done) =>
+    addOptions(program.command('down').alias('destroy').argument('[FILE|NAME]').description('nothing of it remains'), [
+      flag('down', '--all', 'every topology of this host'),
+      json('down'),
+    ]).action(async (name, options) => done(await (await import('./verbs/up.ts')).runDown(name, options))),
+
+  plan: (program, done) =>
+    addOptions(program.command('plan').argument('<FILE>').description('what up would do'), [
+      flag('plan', '--as <form>', 'text, shell or json').default('text'),
+      flag('plan', '--down', 'what down would do'),
+      ...isolation('plan'),
+      json('plan'),
+    ]).action(async (file, options) => done(await (await import('./verbs/up.ts')).runPlan(file, options))),
+
+  ls: (program, done) =>
+    addOptions(program.command('ls').description('what is up, from the kernel'), [json('ls')]).action(async (options) =>
+      done((await import('./verbs/look.ts')).runLs(options)),
+    ),
+
+  show: (program, done) =>
+    addOptions(program.command('show').argument('<FILE|NAME>').description('everything a topology has, drawn'), [
+      json('show'),
+    ]).action(async (name, options) => done(await (await import('./verbs/look.ts')).runShow(name, options))),
+
+  verify: (program, done) =>
+    addOptions(program.command('verify').argument('<FILE>').description('try the expectations with real packets'), [
+      ...isolation('verify'),
+      json('verify'),
+    ]).action(async (file, options) => done(await (await import('./verbs/up.ts')).runVerify(file, options))),
+
+  exec: (program) =>
+    program
+      .command('exec')
+      .argument('<NS>')
+      .argument('[CMD...]')
+      .description('a program inside a namespace (TOPOLOGY/NS where a name alone is not enough)')
+      .passThroughOptions()
+      .action(async (name, command) => (await import('./verbs/inside.ts')).runExec(name, afterDashes(command))),
+
+  shell: (program) =>
+    program
+      .command('shell')
+      .argument('<NS>')
+      .description('a shell inside a namespace')
+      .action(async (name) => (await import('./verbs/inside.ts')).runShell(name)),
+
+  doctor: (program, done) =>
+    addOptions(program.command('doctor').description('what this host offers and what stands in the way'), [
+      json('doctor'),
+    ]).action(async (options) => done((await import('./verbs/doctor.ts')).runDoctor(options))),
+
+  sandbox: (program, done) =>
+    program
+      .command('sandbox')
+      .argument('[CMD...]')
+      .description('the same as an ordinary user, in a throwaway user and network namespace')
+      .passThroughOptions()
+      .action(async (command) => {
+        const names = buildProgram(done).commands.flatMap((c) => [c.name(), ...c.aliases()])
+        ;(await import('./verbs/inside.ts')).runSandbox(afterDashes(command), new Set(names))
+      }),
+
+  __sandbox: (program) =>
+    program
+      .command('__sandbox', { hidden: true })
+      .argument('[CMD...]')
+      .passThroughOptions()
+      .action(async (command) => (await import('./verbs/inside.ts')).runInsideSandbox(afterDashes(command))),
+
+  completion: (program, done) =>
+    program
+      .command('completion')
+      .addArgument(new Argument('<SHELL>').choices(shells))
+      .description('a completion script: eval "$(hardway completion bash)"')
+      .action((shell) => {
+        print(completionScript(buildProgram(done), shell))
+        done(0)
+      }),
+}
+
+/** The program. Where `called` is a verb's name, that one alone is built, which is all that a call of it needs. */
+export function buildProgram(done: Run, called?: string): Command {
   const program = new Command('hardway')
     .description('Container networking for Linux that keeps nothing from you.')
     .version(VERSION)
@@ -54,83 +150,7 @@ export function buildProgram(done: Run): Command {
     .showHelpAfterError('(hardway --help lists the verbs, hardway VERB --help explains one)')
     .exitOverride()
     .enablePositionalOptions()
-
-  addOptions(
-    program.command('up').alias('apply').argument('<FILE>').description('make it so, verify, print a short table'),
-    [
-      flag('up', '--no-verify', 'do not try the expectations'),
-      flag('up', '--dry-run', 'only print the plan'),
-      ...isolation('up'),
-      json('up'),
-    ],
-  ).action(async (file, options) => done(await (await import('./verbs/up.ts')).runUp(file, options)))
-
-  addOptions(program.command('down').alias('destroy').argument('[FILE|NAME]').description('nothing of it remains'), [
-    flag('down', '--all', 'every topology of this host'),
-    json('down'),
-  ]).action(async (name, options) => done(await (await import('./verbs/up.ts')).runDown(name, options)))
-
-  addOptions(program.command('plan').argument('<FILE>').description('what up would do'), [
-    flag('plan', '--as <form>', 'text, shell or json').default('text'),
-    flag('plan', '--down', 'what down would do'),
-    ...isolation('plan'),
-    json('plan'),
-  ]).action(async (file, options) => done(await (await import('./verbs/up.ts')).runPlan(file, options)))
-
-  addOptions(program.command('ls').description('what is up, from the kernel'), [json('ls')]).action(async (options) =>
-    done((await import('./verbs/look.ts')).runLs(options)),
-  )
-
-  addOptions(program.command('show').argument('<FILE|NAME>').description('everything a topology has, drawn'), [
-    json('show'),
-  ]).action(async (name, options) => done(await (await import('./verbs/look.ts')).runShow(name, options)))
-
-  addOptions(program.command('verify').argument('<FILE>').description('try the expectations with real packets'), [
-    ...isolation('verify'),
-    json('verify'),
-  ]).action(async (file, options) => done(await (await import('./verbs/up.ts')).runVerify(file, options)))
-
-  program
-    .command('exec')
-    .argument('<NS>')
-    .argument('[CMD...]')
-    .description('a program inside a namespace (TOPOLOGY/NS where a name alone is not enough)')
-    .passThroughOptions()
-    .action(async (name, command) => (await import('./verbs/inside.ts')).runExec(name, afterDashes(command)))
-
-  program
-    .command('shell')
-    .argument('<NS>')
-    .description('a shell inside a namespace')
-    .action(async (name) => (await import('./verbs/inside.ts')).runShell(name))
-
-  addOptions(program.command('doctor').description('what this host offers and what stands in the way'), [
-    json('doctor'),
-  ]).action(async (options) => done((await import('./verbs/doctor.ts')).runDoctor(options)))
-
-  program
-    .command('sandbox')
-    .argument('[CMD...]')
-    .description('the same as an ordinary user, in a throwaway user and network namespace')
-    .passThroughOptions()
-    .action(async (command) => {
-      const verbs = new Set(program.commands.flatMap((c) => [c.name(), ...c.aliases()]))
-      ;(await import('./verbs/inside.ts')).runSandbox(afterDashes(command), verbs)
-    })
-
-  program
-    .command('__sandbox', { hidden: true })
-    .argument('[CMD...]')
-    .passThroughOptions()
-    .action(async (command) => (await import('./verbs/inside.ts')).runInsideSandbox(afterDashes(command)))
-
-  program
-    .command('completion')
-    .addArgument(new Argument('<SHELL>').choices(shells))
-    .description('a completion script: eval "$(hardway completion bash)"')
-    .action((shell) => {
-      print(completionScript(program, shell))
-      done(0)
-    })
+  const only = called === undefined || !Object.hasOwn(verbs, called) ? undefined : verbs[called]
+  for (const add of only ? [only] : Object.values(verbs)) add(program, done)
   return program
 }

@@ -134,6 +134,8 @@ export type LinkSpec =
 
 export interface NewLink {
   readonly name: string
+  /** the kernel chooses when left out */
+  readonly index?: number
   readonly link: LinkSpec
   readonly mac?: string
   /** bytes */
@@ -195,10 +197,16 @@ function definedOnly<T extends object>(values: T): { [K in keyof T]: Exclude<T[K
  * and opening it then fails with ENOTCONN (veth_newlink, veth_open in drivers/net/veth.c).
  * The kernel ignores IFLA_IFALIAS here: only the group marks a link from its first moment.
  */
-export function addLink({ name, link, mac, mtu, master, group, up, netns }: NewLink): Request {
+export function addLink({ name, index = 0, link, mac, mtu, master, group, up, netns }: NewLink): Request {
   const { info, lower } = kindInfo(link)
   const values = { mac, ifname: name, mtu, link: lower, master, group, netnsFd: netns, linkinfo: { info } }
-  return request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, linkShape, upFlags(up || undefined), definedOnly(values))
+  return request(
+    RTM_NEWLINK,
+    NLM_F_CREATE | NLM_F_EXCL,
+    linkShape,
+    { index, ...upFlags(up || undefined) },
+    definedOnly(values),
+  )
 }
 
 export interface LinkChanges {

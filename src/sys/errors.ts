@@ -1,12 +1,19 @@
 /** A libc call that failed, with what it was about. */
 import { constants } from 'node:os'
 
-const names = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]))
-// not in Node's table
-names.set(74, 'EBADMSG').set(95, 'EOPNOTSUPP').set(99, 'EADDRNOTAVAIL').set(524, 'ENOTSUPP').set(117, 'EUCLEAN')
+let names: ReadonlyMap<number, string> | undefined
+
+/** Made when the first call fails: most runs need none. */
+function readNames(): ReadonlyMap<number, string> {
+  const known = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]))
+  // not in Node's table
+  known.set(74, 'EBADMSG').set(95, 'EOPNOTSUPP').set(99, 'EADDRNOTAVAIL').set(524, 'ENOTSUPP').set(117, 'EUCLEAN')
+  return known
+}
 
 /** `EPERM` for 1, and so on; `E<number>` for one without a name. */
 export function errnoName(errno: number): string {
+  names ??= readNames()
   return names.get(errno) ?? `E${errno}`
 }
 

@@ -65,11 +65,12 @@ export function applyLinkAdd(handles: Handles, topology: string, op: OperationOf
   const far = peer && handles.at(peer.at)
   const group = linkGroup(topology)
   const isHost = op.at.netns === undefined
-  const make = (peerIndex?: number): void => {
+  const make = (index?: number, peerIndex?: number): void => {
     const spec = specOf(handles, handle, link, peer, peerIndex, group)
     const messages = [
       addLink({
         name: link.name,
+        ...(index === undefined ? {} : { index }),
         link: spec,
         ...(link.mac === undefined ? {} : { mac: link.mac }),
         ...(link.mtu === undefined ? {} : { mtu: link.mtu }),
@@ -80,14 +81,15 @@ export function applyLinkAdd(handles: Handles, topology: string, op: OperationOf
       ...(isHost ? [setLink({ name: link.name }, labelled(topology, op.at))] : []),
     ]
     throwFirst(handle.route.batch(messages))
+    if (index !== undefined) handle.learn(link.name, index)
     if (peer && peerIndex !== undefined) far?.learn(peer.link.name, peerIndex)
   }
-  const index = far?.freeIndex()
+  const [index, peerIndex] = [handle.freeIndex(), far?.freeIndex()]
   try {
-    make(index)
+    make(index, peerIndex)
   } catch (error) {
     // somebody else has made a device in the namespace since: the kernel chooses
-    if (index === undefined || codeOf(error) !== 'EBUSY') throw error
+    if (codeOf(error) !== 'EBUSY' || (index === undefined && peerIndex === undefined)) throw error
     make()
   }
   if (!peer) return
