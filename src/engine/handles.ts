@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { NETLINK_NETFILTER, NETLINK_ROUTE, type Socket } from '../netlink/index.ts'
 import { createNetns, currentNetns, inNetns, type Netns, openNetns, openSocketIn } from '../netns/index.ts'
 import type { Place } from '../plan/operations.ts'
-import { getLink, type Link, listLinks } from '../rtnetlink/index.ts'
+import { getLinkLabel, type Link, type LinkLabel, listLinkLabels, listLinks } from '../rtnetlink/index.ts'
 
 /** A namespace has a descriptor of its own and up to two sockets; the rest of the process needs some, too. */
 const DESCRIPTORS_EACH = 3
@@ -27,6 +27,8 @@ export interface Handle {
   /** Index of a link; throws Error when there is none of that name. */
   readonly index: (name: string) => number
   readonly links: () => Link[]
+  /** Which links there are, and whose; less work than `links`. */
+  readonly labels: () => LinkLabel[]
   /** For the next link of a namespace that this process has just made: an index that is free there. */
   readonly freeIndex: () => number | undefined
   /** A new link's index, chosen from `freeIndex`. */
@@ -41,6 +43,10 @@ function openHandle(netns: Netns, route = openSocketIn(netns.fd, NETLINK_ROUTE),
   let next = nextIndex
   let nft: Socket | undefined
   const indices = new Map<string, number>()
+  const note = <T extends LinkLabel>(link: T): T => {
+    indices.set(link.name, link.index)
+    return link
+  }
   return {
     fd: netns.fd,
     route,
@@ -52,16 +58,13 @@ function openHandle(netns: Netns, route = openSocketIn(netns.fd, NETLINK_ROUTE),
     index: (name) => {
       const known = indices.get(name)
       if (known !== undefined) return known
-      const link = getLink(route, { name })
+      const link = getLinkLabel(route, { name })
       if (!link) throw new Error(`there is no link ${name}`)
       indices.set(name, link.index)
       return link.index
     },
-    links: () => {
-      const links = listLinks(route)
-      for (const link of links) indices.set(link.name, link.index)
-      return links
-    },
+    links: () => listLinks(route).map(note),
+    labels: () => listLinkLabels(route).map(note),
     freeIndex: () => (next === undefined ? undefined : next++),
     learn: (name, index) => indices.set(name, index),
     forget: (name) => indices.delete(name),
@@ -120,7 +123,7 @@ export function openHandles(): Handles {
     },
     create: (place, mark) => {
       const { netns, route } = createNetns(place.netns, mark)
-      firstFree ??= 1 + Math.max(...listLinks(route).map((link) => link.index))
+      firstFree ??= 1 + Math.max(...listLinkLabels(route).map((link) => link.index))
       keep(place, openHandle(netns, route, firstFree))
     },
     release,

@@ -7,7 +7,7 @@ import { linkGroup, mark, readMark } from '../plan/marks.ts'
 import { parseNotes } from '../plan/notes.ts'
 import type { Place } from '../plan/operations.ts'
 import { HOST, type LinkState, type NamespaceState, type State, type Surroundings } from '../plan/state.ts'
-import { getLink, type Link } from '../rtnetlink/index.ts'
+import { getLinkLabel, type Link } from '../rtnetlink/index.ts'
 import type { Model, Namespace } from '../topology/model.ts'
 import { codeOf } from './errors.ts'
 import { findForwardChains, readAccepts } from './foreign.ts'
@@ -35,7 +35,7 @@ const LOOPBACK = 1
 /** The mark of a namespace; undefined when it has none or is none. */
 export function readNetnsMark(handles: Handles, netns: string): ReturnType<typeof readMark> {
   try {
-    return readMark(getLink(handles.at({ name: netns, netns }).route, { index: LOOPBACK })?.alias)
+    return readMark(getLinkLabel(handles.at({ name: netns, netns }).route, { index: LOOPBACK })?.alias)
   } catch (error) {
     // EINVAL: a file on which nothing is mounted; ENOENT: gone since the directory was read
     if (codeOf(error) === 'EINVAL' || codeOf(error) === 'ENOENT') return undefined
@@ -204,7 +204,7 @@ export function observe(topology: string, options: ObserveOptions = {}, shared?:
     const all = links.get(place.name) ?? []
     const table = readTable(handle, topology)
     const isHost = place.netns === undefined
-    const isNeeded = !isShallow || table.notes.length > 0
+    const isNeeded = !isShallow || hasNotedSettings(table.notes)
     const hostIsTouched = table.notes.length > 0 || (ownLinks.get(place.name)?.length ?? 0) > 0
     // the host of an isolated topology is another one
     const isMeant = !isHost || model?.isolated !== true
@@ -214,7 +214,7 @@ export function observe(topology: string, options: ObserveOptions = {}, shared?:
     if (isHost) {
       const own = new Set((ownLinks.get(place.name) ?? []).map((l) => l.name))
       settings = ownSettings(settings, own, table.notes)
-      foreign.settings = reads ? otherSettings(readSettings(handle, all, 'all'), settings) : noSettings
+      foreign.settings = reads && !isShallow ? otherSettings(readSettings(handle, all, 'all'), settings) : noSettings
       const names = new Map(all.map((l) => [l.index, l.name]))
       for (const l of all) if (!own.has(l.name)) foreign.links.set(l.name, foreignLink(l, names))
     }
@@ -236,6 +236,11 @@ export function observe(topology: string, options: ObserveOptions = {}, shared?:
     state: { topology, namespaces: isEmpty(namespaces) ? new Map() : namespaces },
     around: surroundings(handles, places, foreign, model, topology),
   }
+}
+
+/** Whether the host has settings of ours that do not go with a link of ours. */
+function hasNotedSettings(notes: readonly string[]): boolean {
+  return parseNotes(notes).some(({ kind }) => kind !== 'sysctl' && kind !== 'link')
 }
 
 /** A namespace of ours of which only the existence counts. */

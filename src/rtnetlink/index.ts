@@ -1,5 +1,6 @@
 /** Links, addresses, routes, rules and neighbours over NETLINK_ROUTE. Names are those of iproute2 and the kernel. */
 export * from './addresses.ts'
+export { getLinkLabel, type LinkLabel, listLinkLabels } from './labels.ts'
 export {
   addLink,
   deleteLink,

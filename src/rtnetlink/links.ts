@@ -3,7 +3,9 @@ import {
   attrs,
   type Codec,
   eachAttribute,
+  type Fields,
   type Infer,
+  type Message,
   mac,
   NetlinkError,
   NLM_F_CREATE,
@@ -11,6 +13,7 @@ import {
   nested,
   type Request,
   request,
+  type Shape,
   type Socket,
   s32,
   shape,
@@ -98,6 +101,7 @@ export const linkAttrs = attrs({
 /** A bridge port's options go in IFLA_PROTINFO of a message of family bridge. */
 const portAttrs = attrs({ protinfo: [12, nested(bridgePort)] })
 export const linkShape = shape(ifinfomsg, linkAttrs)
+type LinkHeader = typeof linkShape extends Shape<infer S, infer _> ? S : never
 const portShape = shape(ifinfomsg, portAttrs)
 
 export type Target = { readonly index: number } | { readonly name: string }
@@ -341,17 +345,30 @@ interface LinkMessage {
   readonly attrs: Values<typeof linkAttrs.fields>
 }
 
+export function allLinks(): Request {
+  return request(RTM_GETLINK, 0, linkShape, {}, { extMask: SKIP_STATS })
+}
+
 /** Every link of the socket's namespace, by index. */
 export function listLinks(socket: Socket): Link[] {
-  return socket.dump(request(RTM_GETLINK, 0, linkShape, {}, { extMask: SKIP_STATS }), linkShape).map(readLink)
+  return socket.dump(allLinks(), linkShape).map(readLink)
 }
 
 /** One link, or undefined when there is none of that name or index. */
 export function getLink(socket: Socket, target: Target): Link | undefined {
+  const answer = askForLink(socket, target, linkShape)
+  return answer && readLink(answer)
+}
+
+/** The answer about one link, of which `as` decodes what it knows. */
+export function askForLink<F extends Fields>(
+  socket: Socket,
+  target: Target,
+  as: Shape<LinkHeader, F>,
+): Message<LinkHeader, F> | undefined {
   const { header, attributes } = addressed(target)
-  const message = request(RTM_GETLINK, 0, linkShape, header, { ...attributes, extMask: SKIP_STATS })
   try {
-    return readLink(socket.get(message, linkShape))
+    return socket.get(request(RTM_GETLINK, 0, linkShape, header, { ...attributes, extMask: SKIP_STATS }), as)
   } catch (error) {
     if (error instanceof NetlinkError && error.code === 'ENODEV') return undefined
     throw error

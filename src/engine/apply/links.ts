@@ -2,7 +2,7 @@
 import { linkGroup, mark } from '../../plan/marks.ts'
 import type { OperationOf } from '../../plan/operations.ts'
 import type { LinkState } from '../../plan/state.ts'
-import { addLink, deleteLink, getLink, type LinkSpec, setLink } from '../../rtnetlink/index.ts'
+import { addLink, deleteLink, getLinkLabel, type LinkSpec, setLink } from '../../rtnetlink/index.ts'
 import { codeOf } from '../errors.ts'
 import type { Handle, Handles } from '../handles.ts'
 
@@ -113,7 +113,7 @@ export function applyLinkSet(handles: Handles, op: OperationOf<'link.set'>): voi
 export function applyLinkDelete(handles: Handles, op: OperationOf<'link.delete'>): void {
   const handle = handles.at(op.at)
   handle.forget(op.link.name)
-  if (getLink(handle.route, { name: op.link.name })) handle.route.execute(deleteLink({ name: op.link.name }))
+  if (getLinkLabel(handle.route, { name: op.link.name })) handle.route.execute(deleteLink({ name: op.link.name }))
 }
 
 /**
@@ -124,14 +124,14 @@ export function applyLinksDelete(handles: Handles, topology: string, op: Operati
   const handle = handles.at(op.at)
   const group = linkGroup(topology)
   const ours = new Set(op.links)
-  const inGroup = handle.links().filter((l) => l.group === group)
+  const inGroup = handle.labels().filter((l) => l.group === group)
   for (const name of op.links) handle.forget(name)
   if (inGroup.length === ours.size && inGroup.every((l) => ours.has(l.name))) {
     handle.route.execute(deleteLink({ group }))
     return
   }
   for (const name of op.links) {
-    if (getLink(handle.route, { name })) handle.route.execute(deleteLink({ name }))
+    if (getLinkLabel(handle.route, { name })) handle.route.execute(deleteLink({ name }))
   }
 }
 
