@@ -6,8 +6,11 @@ let names: ReadonlyMap<number, string> | undefined
 /** Made when the first call fails: most runs need none. */
 function readNames(): ReadonlyMap<number, string> {
   const known = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]))
-  // not in Node's table
-  known.set(74, 'EBADMSG').set(95, 'EOPNOTSUPP').set(99, 'EADDRNOTAVAIL').set(524, 'ENOTSUPP').set(117, 'EUCLEAN')
+  // two names for one number: the one that the manual's pages use
+  known.set(11, 'EAGAIN').set(95, 'EOPNOTSUPP')
+  // not in Node's table; 524 is the kernel's own, which drivers return all the same
+  known.set(94, 'ESOCKTNOSUPPORT').set(96, 'EPFNOSUPPORT').set(108, 'ESHUTDOWN').set(112, 'EHOSTDOWN')
+  known.set(117, 'EUCLEAN').set(524, 'ENOTSUPP')
   return known
 }
 
