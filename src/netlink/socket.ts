@@ -225,10 +225,9 @@ export function openSocket(protocol: number): Socket {
     },
     subscribe: (group) => {
       enlarge(fd)
-      // a socket without an address is left out of every broadcast; struct sockaddr_nl of zeros lets the kernel choose
-      const address = new Uint8Array(12)
-      address[0] = sys.AF_NETLINK
-      sys.bind(fd, address)
+      // a socket without an address is left out of every broadcast. Bound to the one that it has: zeros let the
+      // kernel choose, and EINVAL answers any other than it got by then from a request or an earlier group
+      sys.bind(fd, sys.getsockname(fd))
       setOption(fd, NETLINK_ADD_MEMBERSHIP, group)
     },
     events: (timeout) => {

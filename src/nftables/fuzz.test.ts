@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { attrs } from '../netlink/attributes.ts'
 import { Reader } from '../netlink/buffer.ts'
 import { decodeBody } from '../netlink/message.ts'
+import { damage, randomFrom } from '../netlink/testing.ts'
 import { chainShape, elementsShape, ruleAttrs, ruleShape, setShape, tableShape } from './attributes.ts'
 import { compileRule } from './compile.ts'
 import { cases, sets } from './corpus.testing.ts'
@@ -17,17 +18,6 @@ import { renderOperation, renderRule } from './text.ts'
 import { readTlvs } from './userdata.ts'
 import { iptablesComment } from './xt.ts'
 
-/** The same numbers in every run, for a failure to be seen again: xorshift. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0 || 1
-  return (below) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % below
-  }
-}
-
 const at = { family: 'inet', table: 't', chain: 'pre' } as const
 
 function rules(): Uint8Array[] {
@@ -36,16 +26,6 @@ function rules(): Uint8Array[] {
       (m) => m.body,
     ),
   )
-}
-
-function mutate(bytes: Uint8Array, random: (below: number) => number): Uint8Array {
-  const copy = bytes.slice(0, random(8) ? bytes.length : random(bytes.length))
-  const times = 1 + random(6)
-  for (let i = 0; i < times && copy.length; i++) {
-    const place = random(copy.length)
-    copy[place] = [0, 255, 1, 0x80, random(256), (copy[place] ?? 0) ^ (1 << random(8))][random(6)] ?? 0
-  }
-  return copy
 }
 
 function isPlain(error: unknown): boolean {
@@ -64,7 +44,7 @@ test('mutated messages are read, decompiled and rendered, or refused with a plai
   const random = randomFrom(20_261_124)
   const samples = rules()
   for (let i = 0; i < 20_000; i++) {
-    const bytes = mutate(samples[random(samples.length)] ?? new Uint8Array(0), random)
+    const bytes = damage(samples[random(samples.length)] ?? new Uint8Array(0), random)
     tolerate(() => {
       const { attrs: rule } = decodeBody(ruleShape, new Reader(bytes))
       const resolve = (name: string) =>
@@ -90,7 +70,7 @@ test('mutated elements are decoded or refused', () => {
       tolerate(() => {
         const { attrs: list } = decodeBody(
           elementsShape,
-          new Reader(mutate(message?.body ?? new Uint8Array(0), random)),
+          new Reader(damage(message?.body ?? new Uint8Array(0), random)),
         )
         const isInterval = set.flags?.includes('interval') ?? false
         decodeElements(

@@ -4,26 +4,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { splitMessages } from '../netlink/message.ts'
-import { NETLINK_NETFILTER, openSocket, type Socket } from '../netlink/socket.ts'
-import * as sys from '../sys/index.ts'
+import { NETLINK_NETFILTER, type Socket } from '../netlink/socket.ts'
+import { inNewNetns } from '../netlink/testing.ts'
 
 export const isRoot = process.getuid?.() === 0
 
-/** Moves this thread into a new namespace for as long as `body` runs. Child processes follow. */
+/** A new namespace for as long as `body` runs. Child processes follow. */
 export function inFreshNetns<T>(body: (socket: Socket) => T): T {
-  const home = sys.open('/proc/thread-self/ns/net', sys.O_RDONLY)
-  try {
-    sys.unshare(sys.CLONE_NEWNET)
-    const socket = openSocket(NETLINK_NETFILTER)
-    try {
-      return body(socket)
-    } finally {
-      socket.close()
-    }
-  } finally {
-    sys.setns(home, sys.CLONE_NEWNET)
-    sys.close(home)
-  }
+  return inNewNetns(NETLINK_NETFILTER, body)
 }
 
 export function run(command: string, args: readonly string[], input = ''): string {
