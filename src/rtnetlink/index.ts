@@ -1,14 +1,13 @@
 /** Links, addresses, routes, rules and neighbours over NETLINK_ROUTE. Names are those of iproute2 and the kernel. */
 export * from './addresses.ts'
+export type { LinkSpec } from './kinds.ts'
 export { getLinkLabel, type LinkLabel, listLinkLabels } from './labels.ts'
+export { type Link, linkData } from './link.ts'
 export {
   addLink,
   deleteLink,
   getLink,
-  type Link,
   type LinkChanges,
-  type LinkSpec,
-  linkData,
   listLinks,
   type NewLink,
   setBridgePort,
@@ -20,3 +19,4 @@ export { getNamespaceId, setNamespaceId } from './nsid.ts'
 export * from './qdiscs.ts'
 export * from './routes.ts'
 export * from './rules.ts'
+export { addTap, type NewTap } from './tap.ts'

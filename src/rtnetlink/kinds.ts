@@ -1,10 +1,16 @@
-/** What each kind of link has of its own: IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA; linux/if_link.h. */
+/**
+ * The kinds of links: what each says of itself in IFLA_INFO_DATA and of its ports in IFLA_INFO_SLAVE_DATA, and what is
+ * told to the kernel to make one; linux/if_link.h, ip-link(8). A kind is one line in each of two tables.
+ */
 import {
   attrs,
   be16,
-  bytes,
+  be32,
   type Codec,
+  codec,
   decodeBody,
+  flag,
+  type Infer,
   ip,
   list,
   mac,
@@ -19,43 +25,21 @@ import {
   u16,
   u32,
 } from '../netlink/index.ts'
+import { bridge, bridgePort } from './bridge.ts'
 
 const ifinfomsgFields = { family: 'u8', _pad: 'u8', type: 'u16', index: 's32', flags: 'u32', change: 'u32' } as const
 export const ifinfomsg = struct(ifinfomsgFields)
 
-const bridge = attrs({
-  forwardDelay: [1, u32],
-  helloTime: [2, u32],
-  maxAge: [3, u32],
-  ageingTime: [4, u32],
-  stpState: [5, u32],
-  priority: [6, u16],
-  vlanFiltering: [7, u8],
-  vlanProtocol: [8, be16],
-  groupFwdMask: [9, u16],
-  rootId: [10, bytes],
-  bridgeId: [11, bytes],
-  rootPort: [12, u16],
-  rootPathCost: [13, u32],
-  topologyChange: [14, u8],
-  topologyChangeDetected: [15, u8],
-  groupAddress: [20, mac],
-  multicastRouter: [22, u8],
-  multicastSnooping: [23, u8],
-  multicastQueryUseIfaddr: [24, u8],
-  multicastQuerier: [25, u8],
-  multicastHashElasticity: [26, u32],
-  multicastHashMax: [27, u32],
-  nfCallIptables: [36, u8],
-  nfCallIp6tables: [37, u8],
-  nfCallArptables: [38, u8],
-  vlanDefaultPvid: [39, u16],
-  vlanStatsEnabled: [41, u8],
-  multicastStatsEnabled: [42, u8],
-  multicastIgmpVersion: [43, u8],
-  multicastMldVersion: [44, u8],
-})
+/** struct ifla_vxlan_port_range: source ports, in network byte order */
+const portRange: Codec<{ low: number; high: number }> = codec(
+  ({ low, high }, to) => {
+    to.u16(low, false)
+    to.u16(high, false)
+  },
+  (from) => ({ low: from.u16(0, false), high: from.u16(2, false) }),
+)
 
+/** `ageing` is in seconds, `limit` in entries of the forwarding database. */
 const vxlan = attrs({
   id: [1, u32],
   group: [2, ip],
@@ -66,7 +50,7 @@ const vxlan = attrs({
   learning: [7, u8],
   ageing: [8, u32],
   limit: [9, u32],
-  portRange: [10, bytes],
+  portRange: [10, portRange],
   proxy: [11, u8],
   rsc: [12, u8],
   l2miss: [13, u8],
@@ -77,10 +61,16 @@ const vxlan = attrs({
   udpChecksum: [18, u8],
   udpZeroChecksum6Tx: [19, u8],
   udpZeroChecksum6Rx: [20, u8],
+  remoteChecksumTx: [21, u8],
+  remoteChecksumRx: [22, u8],
+  gbp: [23, flag],
+  remoteChecksumNoPartial: [24, flag],
   collectMetadata: [25, u8],
-  label: [26, u32],
+  label: [26, be32],
+  gpe: [27, flag],
   ttlInherit: [28, u8],
-  df: [29, u8],
+  df: [29, named(u8, { unset: 0, set: 1, inherit: 2 })],
+  vniFilter: [30, u8],
 })
 
 export const macvlanModes = { private: 1, vepa: 2, bridge: 4, passthru: 8, source: 16 } as const
@@ -125,29 +115,85 @@ export const linkInfo = tagged(
   { bridge, veth, vxlan, macvlan, tun, ifb: attrs({}), dummy: attrs({}), macvtap: macvlan },
   { kind: 1, data: 2 },
 )
+export type LinkInfo = Infer<typeof linkInfo>
 
-/** Options of a bridge port, IFLA_BRPORT_*. */
-export const bridgePort = attrs({
-  state: [1, named(u8, { disabled: 0, listening: 1, learning: 2, forwarding: 3, blocking: 4 })],
-  priority: [2, u16],
-  cost: [3, u32],
-  hairpin: [4, u8],
-  guard: [5, u8],
-  rootBlock: [6, u8],
-  fastLeave: [7, u8],
-  learning: [8, u8],
-  flood: [9, u8],
-  proxyArp: [10, u8],
-  designatedPort: [15, u16],
-  id: [17, u16],
-  number: [18, u16],
-  multicastRouter: [25, u8],
-  multicastFlood: [27, u8],
-  vlanTunnel: [29, u8],
-  broadcastFlood: [30, u8],
-  groupFwdMask: [31, u16],
-  neighbourSuppress: [32, u8],
-  isolated: [33, u8],
-  locked: [39, u8],
-})
 export const slaveInfo = tagged({ bridge: bridgePort }, { kind: 4, data: 5 })
+
+interface Specs {
+  readonly bridge: { readonly options?: Infer<typeof bridge> }
+  readonly veth: {
+    /** the other end; `netns` is an open descriptor */
+    readonly peer: {
+      readonly name: string
+      /** the kernel chooses when left out */
+      readonly index?: number
+      readonly mac?: string
+      readonly mtu?: number
+      readonly group?: number
+      readonly netns?: number
+    }
+  }
+  readonly vxlan: {
+    readonly id: number
+    readonly remote?: string
+    readonly local?: string
+    /** index of the underlying device */
+    readonly dev?: number
+    /** UDP */
+    readonly port: number
+    readonly options?: Omit<Infer<typeof vxlan>, 'id' | 'group' | 'group6' | 'local' | 'local6' | 'link' | 'port'>
+  }
+  readonly macvlan: {
+    readonly parent: number
+    readonly mode: keyof typeof macvlanModes
+    readonly options?: Omit<Infer<typeof macvlan>, 'mode'>
+  }
+  readonly ifb: object
+  readonly dummy: object
+}
+
+/** A kind that rtnetlink makes. A tap is not among them: see tap.ts. */
+export type LinkSpec = { [K in keyof Specs]: { readonly kind: K } & Specs[K] }[keyof Specs]
+
+/** What a kind asks for in the message: its info, and the device it rests on (IFLA_LINK). */
+interface Asked {
+  readonly info: LinkInfo
+  readonly lower?: number
+}
+
+const isIpv6 = (address: string | undefined): boolean => address?.includes(':') ?? false
+
+const ask: { readonly [K in keyof Specs]: (spec: Specs[K]) => Asked } = {
+  bridge: ({ options }) => ({ info: options ? { kind: 'bridge', data: options } : { kind: 'bridge' } }),
+  veth: ({ peer: { name, index = 0, mac, mtu, group, netns } }) => ({
+    info: {
+      kind: 'veth',
+      data: { peer: { header: { index }, attrs: definedOnly({ mac, ifname: name, mtu, group, netnsFd: netns }) } },
+    },
+  }),
+  vxlan: ({ id, dev, local, remote, port, options }) => {
+    const data = {
+      id,
+      [isIpv6(remote) ? 'group6' : 'group']: remote,
+      [isIpv6(local) ? 'local6' : 'local']: local,
+      link: dev,
+      ...options,
+      port,
+    }
+    return { info: { kind: 'vxlan', data: definedOnly(data) } }
+  },
+  macvlan: ({ parent, mode, options }) => ({ info: { kind: 'macvlan', data: { mode, ...options } }, lower: parent }),
+  ifb: () => ({ info: { kind: 'ifb' } }),
+  dummy: () => ({ info: { kind: 'dummy' } }),
+}
+
+export function askFor<K extends keyof Specs>(spec: { readonly kind: K } & Specs[K]): Asked {
+  return ask[spec.kind](spec)
+}
+
+/** Attribute tables take absent values, not undefined ones. */
+export function definedOnly<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, v]) => v !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>
+  }
+}

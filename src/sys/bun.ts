@@ -6,6 +6,7 @@ const ffiTypes: Record<Type, FFIType> = {
   int: FFIType.i32,
   size: FFIType.u64_fast,
   buf: FFIType.ptr,
+  arg: FFIType.ptr,
   str: FFIType.ptr,
   strv: FFIType.ptr,
 }

@@ -176,7 +176,8 @@ export function flock(fd: number, operation: number): boolean {
   return checkUnlessAgain(port.flock(fd, operation), 'flock') !== undefined
 }
 
-export function ioctl(fd: number, request: number, argument: Uint8Array): void {
+/** ioctl(2) with memory, or with a number where the request takes one. */
+export function ioctl(fd: number, request: number, argument: Uint8Array | number): void {
   check(port.ioctl(fd, request, argument), 'ioctl')
 }
 

@@ -2,7 +2,14 @@
 import koffi from 'koffi'
 import { type Port, signatures, type Type } from './signatures.ts'
 
-const koffiTypes: Record<Type, string> = { int: 'int', size: 'size_t', buf: 'void *', str: 'str', strv: 'str *' }
+const koffiTypes: Record<Type, string> = {
+  int: 'int',
+  size: 'size_t',
+  buf: 'void *',
+  arg: 'void *',
+  str: 'str',
+  strv: 'str *',
+}
 
 const libc = koffi.load('libc.so.6')
 

@@ -3,8 +3,11 @@
  * Every function here returns -1 and sets errno on failure (section 2 of the manual), but isatty (0) and strerror.
  */
 
-/** `buf` is memory that the callee reads or writes; `strv` is a NULL-terminated array of strings. */
-export type Type = 'int' | 'size' | 'buf' | 'str' | 'strv'
+/**
+ * `buf` is memory that the callee reads or writes; `arg` is memory or a number, as the request of ioctl(2) has it;
+ * `strv` is a NULL-terminated array of strings.
+ */
+export type Type = 'int' | 'size' | 'buf' | 'arg' | 'str' | 'strv'
 
 export const signatures = {
   socket: ['int', 'int', 'int'],
@@ -30,7 +33,7 @@ export const signatures = {
   write: ['int', 'buf', 'size'],
   flock: ['int', 'int'],
   fcntl: ['int', 'int', 'int'],
-  ioctl: ['int', 'size', 'buf'],
+  ioctl: ['int', 'size', 'arg'],
   isatty: ['int'],
   signal: ['int', 'size'],
   kill: ['int', 'int'],
@@ -41,6 +44,7 @@ interface Arguments {
   int: number
   size: number
   buf: Uint8Array | null
+  arg: Uint8Array | number
   str: string
   strv: readonly string[]
 }
