@@ -83,11 +83,11 @@ function addressRequest(type: number, flags: number, a: NewAddress): Request {
     },
     {
       local: a.address.address,
-      address: a.address.address,
-      ...(broadcast === undefined ? {} : { broadcast }),
       ...(a.label === undefined ? {} : { label: a.label }),
       ...(bits > 0xff ? { flags: bits } : {}),
       ...(a.protocol === undefined ? {} : { protocol: a.protocol }),
+      address: a.address.address,
+      ...(broadcast === undefined ? {} : { broadcast }),
     },
   )
 }

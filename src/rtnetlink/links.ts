@@ -64,7 +64,7 @@ function upFlags(up: boolean | undefined): { flags: number; change: number } {
  */
 export function addLink({ name, index = 0, link, mac, mtu, master, group, up, netns }: NewLink): Request {
   const { info, lower } = askFor(link)
-  const values = { mac, ifname: name, mtu, link: lower, master, group, netnsFd: netns, linkinfo: { info } }
+  const values = { mac, link: lower, ifname: name, mtu, master, group, netnsFd: netns, linkinfo: { info } }
   return request(
     RTM_NEWLINK,
     NLM_F_CREATE | NLM_F_EXCL,

@@ -4,6 +4,7 @@ import {
   ip,
   type Message,
   mac,
+  NLM_F_APPEND,
   NLM_F_CREATE,
   NLM_F_EXCL,
   type Request,
@@ -74,9 +75,9 @@ function neighbourRequest(type: number, flags: number, n: NewNeighbour): Request
       flags: n.proxy ? NTF_PROXY : 0,
     },
     {
+      ...(n.protocol === undefined ? {} : { protocol: n.protocol }),
       ip: n.ip,
       ...(n.mac === undefined ? {} : { mac: n.mac }),
-      ...(n.protocol === undefined ? {} : { protocol: n.protocol }),
     },
   )
 }
@@ -102,12 +103,17 @@ const stateNames = new Map(
   Object.entries(neighbourStates).map(([name, number]) => [number as number, name as NeighbourState]),
 )
 
+/** Entries of a forwarding database are permanent and noarp at once. */
+function stateOf(bits: number): NeighbourState {
+  return stateNames.get(bits) ?? (bits & neighbourStates.permanent ? 'permanent' : 'none')
+}
+
 function readNeighbour({ header, attrs: a }: Message<typeof ndmsgFields, typeof neighbourAttrs.fields>): Neighbour {
   return {
     index: header.index,
     ip: a.ip ?? '',
     ...(a.mac === undefined ? {} : { mac: a.mac }),
-    state: stateNames.get(header.state) ?? 'none',
+    state: stateOf(header.state),
     proxy: (header.flags & NTF_PROXY) !== 0,
     protocol: a.protocol ?? 0,
   }
@@ -141,17 +147,22 @@ export function listForwarding(socket: Socket): ForwardingEntry[] {
       mac: a.mac ?? '',
       ...(a.master === undefined ? {} : { master: a.master }),
       ...(a.ip === undefined ? {} : { ip: a.ip }),
-      state: stateNames.get(header.state) ?? 'none',
+      state: stateOf(header.state),
     }))
 }
 
-/** A vxlan's remote for a MAC (all zero: the default), as `bridge fdb append MAC dev LINK dst IP`. */
+/** One more remote of a vxlan for a MAC (all zero: for every other), as `bridge fdb append MAC dev LINK dst IP`. */
 export function addForwarding(entry: { readonly index: number; readonly mac: string; readonly ip: string }): Request {
   return request(
     RTM_NEWNEIGH,
-    NLM_F_CREATE,
+    NLM_F_CREATE | NLM_F_APPEND,
     neighbourShape,
-    { family: AF_BRIDGE, index: entry.index, state: neighbourStates.permanent, flags: NTF_SELF },
+    {
+      family: AF_BRIDGE,
+      index: entry.index,
+      state: neighbourStates.permanent | neighbourStates.noarp,
+      flags: NTF_SELF,
+    },
     { mac: entry.mac, ip: entry.ip },
   )
 }

@@ -54,7 +54,8 @@ function ticksPerMicrosecond(): number {
 
 /** Time to send `size` bytes at `rate`, in the kernel's ticks. */
 function transmitTicks(rate: number, size: number, perMicrosecond: number): number {
-  return Math.floor(Math.floor((1_000_000 * size) / rate) * perMicrosecond)
+  // divided first, as tc does: the other order rounds some sizes to a microsecond more
+  return Math.floor(Math.floor(1_000_000 * (size / rate)) * perMicrosecond)
 }
 
 const RATE_TABLE_CELLS = 256

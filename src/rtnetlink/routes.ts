@@ -63,6 +63,8 @@ const rtmsg = struct(rtmsgFields)
 
 /** RTAX_* */
 const metricAttrs = attrs({
+  /** bits, by number of a metric: path MTU discovery does not change it */
+  lock: [1, u32],
   mtu: [2, u32],
   window: [3, u32],
   rtt: [4, u32],
@@ -183,9 +185,9 @@ function routeRequest(type: number, flags: number, route: NewRoute, scope: numbe
       ...(route.via === undefined ? {} : { gateway: route.via }),
       ...(route.src === undefined ? {} : { prefsrc: route.src }),
       ...(route.table < 256 ? {} : { table: route.table }),
-      ...(route.metrics ? { metrics: route.metrics } : {}),
-      ...(route.index === undefined ? {} : { oif: route.index }),
       ...(route.metric === undefined ? {} : { priority: route.metric }),
+      ...(route.index === undefined ? {} : { oif: route.index }),
+      ...(route.metrics ? { metrics: route.metrics } : {}),
       ...(route.nexthops ? { multipath: [...route.nexthops] } : {}),
     },
   )
@@ -198,7 +200,8 @@ export function addRoute(route: NewRoute, options: { readonly replace?: boolean 
 
 /** Removes the first route that agrees in all that is given. */
 export function deleteRoute(route: NewRoute): Request {
-  return routeRequest(RTM_DELROUTE, 0, route, route.scope ? scopes[route.scope] : scopes.nowhere)
+  const anyScope = route.to.family === 6 ? scopes.global : scopes.nowhere
+  return routeRequest(RTM_DELROUTE, 0, route, route.scope ? scopes[route.scope] : anyScope)
 }
 
 export interface Route {

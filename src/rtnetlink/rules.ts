@@ -59,6 +59,10 @@ export interface NewRule {
   readonly iif?: string
   readonly oif?: string
   readonly mark?: number
+  /** the bits of the mark that count; all when absent */
+  readonly maskOfMark?: number
+  /** passes over routes of this prefix length or less: 0 is the default route */
+  readonly suppressPrefixlength?: number
   readonly table: number
   readonly priority?: number
   /** who made it, as for routes */
@@ -83,7 +87,9 @@ function ruleRequest(type: number, flags: number, r: NewRule): Request {
       ...(r.to ? { dst: r.to.address } : {}),
       ...(r.priority === undefined ? {} : { priority: r.priority }),
       ...(r.mark === undefined ? {} : { mark: r.mark }),
+      ...(r.maskOfMark === undefined ? {} : { maskOfMark: r.maskOfMark }),
       ...(r.table < 256 ? {} : { table: r.table }),
+      ...(r.suppressPrefixlength === undefined ? {} : { suppressPrefixlength: r.suppressPrefixlength }),
       ...(r.iif === undefined ? {} : { iif: r.iif }),
       ...(r.oif === undefined ? {} : { oif: r.oif }),
     },
@@ -103,7 +109,6 @@ export interface Rule extends NewRule {
   readonly protocol: number
   /** 1 goes to `table` */
   readonly action: number
-  readonly suppressPrefixlength?: number
 }
 
 function readRule({ header, attrs: a }: Message<typeof fibRuleFields, typeof ruleAttrs.fields>): Rule {
@@ -120,6 +125,7 @@ function readRule({ header, attrs: a }: Message<typeof fibRuleFields, typeof rul
     ...(a.iif === undefined ? {} : { iif: a.iif }),
     ...(a.oif === undefined ? {} : { oif: a.oif }),
     ...(a.mark === undefined ? {} : { mark: a.mark }),
+    ...(a.maskOfMark === undefined || a.maskOfMark === 0xffffffff ? {} : { maskOfMark: a.maskOfMark }),
     ...(a.suppressPrefixlength === undefined || a.suppressPrefixlength === 0xffffffff
       ? {}
       : { suppressPrefixlength: a.suppressPrefixlength }),

@@ -88,9 +88,15 @@ function hasModule(name: string): boolean {
   if (existsSync(`/sys/module/${name.replaceAll('-', '_')}`) || isListed(name)) return true
   // some kinds rest on another device: a veth's end is there for them
   const request = name.startsWith('sch_')
-    ? `tc qdisc add dev lo root ${name.slice('sch_'.length)}`
+    ? `tc qdisc add dev lo ${qdiscWords(name.slice('sch_'.length))}`
     : `ip link add probe0 type ${name} || { ip link add under0 type veth && ip link add link under0 probe0 type ${name}; }`
   return succeeds('unshare', ['--net', '--map-root-user', 'sh', '-c', request])
+}
+
+/** As tc takes it: some disciplines have their own place, or no default. */
+function qdiscWords(kind: string): string {
+  if (kind === 'ingress' || kind === 'clsact') return kind
+  return kind === 'tbf' ? 'root tbf rate 1mbit burst 10000 limit 10000' : `root ${kind}`
 }
 
 function isListed(name: string): boolean {
