@@ -73,10 +73,17 @@ export const flag = codec<true>(
   () => {},
   () => true,
 )
+/** every byte as two hexadecimal digits: a list of a thousand links has several thousand addresses */
+const octets = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 /** a link-layer address, `06:96:1e:62:50:e7` */
 export const mac = codec<string>(
   (v, w) => w.raw(Uint8Array.from(v.split(':'), (part) => Number.parseInt(part, 16))),
-  (r) => Array.from(r.bytes, (b) => b.toString(16).padStart(2, '0')).join(':'),
+  (r) => {
+    let address = ''
+    for (const byte of r.bytes) address += address === '' ? octets[byte] : `:${octets[byte]}`
+    return address
+  },
 )
 /** an IPv4 or IPv6 address as canonical text */
 export const ip = codec<string>(
