@@ -25,7 +25,14 @@ function expectedUp(model: Model, namespace: Namespace): string[] {
   })
 }
 
-function isSettled(handles: Handles, place: Place, names: readonly string[], hasIpv6: boolean): boolean {
+/** Links with IPv6 addresses of the file: they speak to neighbours from a link-local one, which comes with the carrier. */
+function withIpv6(namespace: Namespace): string[] {
+  return namespace.interfaces.flatMap((i) =>
+    i.up && i.name !== 'lo' && i.addresses.some((a) => a.family === 6) ? [i.name] : [],
+  )
+}
+
+function isSettled(handles: Handles, place: Place, names: readonly string[], ipv6: readonly string[]): boolean {
   const handle = handles.at(place)
   const links = new Map(handle.links().map((l) => [l.name, l]))
   const waiting = names.some((name) => {
@@ -33,7 +40,14 @@ function isSettled(handles: Handles, place: Place, names: readonly string[], has
     return link?.isUp && link.operstate !== 'up'
   })
   if (waiting) return false
-  return !hasIpv6 || listAddresses(handle.route).every((a) => !a.flags.includes('tentative'))
+  if (ipv6.length === 0) return true
+  const addresses = listAddresses(handle.route)
+  if (addresses.some((a) => a.flags.includes('tentative'))) return false
+  const linkLocal = new Set(addresses.flatMap((a) => (a.scope === 'link' && a.address.family === 6 ? [a.index] : [])))
+  return ipv6.every((name) => {
+    const link = links.get(name)
+    return !link?.hasCarrier || link.addrGenMode === 'none' || linkLocal.has(link.index)
+  })
 }
 
 /** Returns when every link is ready, or after 2.5 s: then the probes say what is wrong. */
@@ -43,16 +57,15 @@ export async function settle(model: Model): Promise<void> {
     model.namespaces.map((n) => {
       const netns = netnsOf(model, n.name)
       const place: Place = netns === undefined ? { name: n.name } : { name: n.name, netns }
-      const hasIpv6 = n.interfaces.some((i) => i.addresses.some((a) => a.family === 6))
-      return [place, { names: expectedUp(model, n), hasIpv6 }] as const
+      return [place, { names: expectedUp(model, n), ipv6: withIpv6(n) }] as const
     }),
   )
   const end = performance.now() + LIMIT
   for (;;) {
-    for (const [place, { names, hasIpv6 }] of waiting) {
+    for (const [place, { names, ipv6 }] of waiting) {
       // a namespace that is not there is for the probes to report
       const isThere = place.netns === undefined || netnsExists(place.netns)
-      if (!isThere || isSettled(handles, place, names, hasIpv6)) waiting.delete(place)
+      if (!isThere || isSettled(handles, place, names, ipv6)) waiting.delete(place)
     }
     if (waiting.size === 0 || performance.now() > end) return
     await sleep(STEP)

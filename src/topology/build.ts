@@ -9,7 +9,7 @@ import { readForward, readMasquerades, readPublishes, turnForwardingOn } from '.
 import type { Locate, Problem, Problems } from './problems.ts'
 import type { Topology } from './schema.ts'
 import { checkAddresses, checkMasters, chooseAddresses, markSegments } from './segments.ts'
-import { addSettings } from './settings.ts'
+import { addSettings, skipDuplicateDetection } from './settings.ts'
 import type { Tree } from './tree.ts'
 import { topologyNameFrom } from './values.ts'
 
@@ -46,6 +46,7 @@ export function buildModel(tree: Tree, problems: Problems, locate: Locate, optio
   chooseAddresses(draft)
   checkAddresses(draft)
   addSettings(draft)
+  skipDuplicateDetection(draft)
   const masquerade = readMasquerades(draft)
   const publish = readPublishes(draft)
   turnForwardingOn(draft, masquerade, publish)

@@ -2,6 +2,6 @@
 
 export type { BuildOptions, Built } from './build.ts'
 export type * from './model.ts'
-export { defineTopology, parseTopology } from './parse.ts'
+export { defineTopology, type ExpectationReader, expectationReader, parseTopology } from './parse.ts'
 export { formatProblems, type Problem, TopologyError } from './problems.ts'
 export type { TopologyInput } from './schema.ts'

@@ -137,7 +137,9 @@ function addMemberships(draft: Draft, namespace: DraftNamespace): void {
     const device = addMember(draft, namespace, network, path)
     if (!device) continue
     for (const [text, at] of addresses) addMemberAddress(draft, device, network, text, at)
-    if (device.addresses.length === 0) device.isAuto = true
+    // an address of one family leaves the other to us
+    const has = new Set(device.addresses.map(({ prefix }) => prefix.family))
+    if (network.subnets.some(({ prefix }) => !has.has(prefix.family))) device.isAuto = true
     if (isFirst) addDefaultRoutes(namespace, network, device)
     isFirst = false
   }

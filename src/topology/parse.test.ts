@@ -51,6 +51,19 @@ test('forwarding is turned on by itself where the topology needs it', () => {
   assert.deepEqual(parse(lab('01-veth')).namespaces[0]?.sysctls, [])
 })
 
+test('a member with an address of one family gets one of the other, too', () => {
+  const model = parse(
+    'networks: { lan: { subnet: [10.0.0.0/24, fd00::/64] } }\nnamespaces: { a: { networks: { lan: 10.0.0.9 } }, b: { networks: { lan: fd00::9 } } }\n',
+  )
+  assert.deepEqual(
+    model.namespaces.slice(1).map((n) => n.interfaces[0]?.addresses.map(formatPrefix)),
+    [
+      ['10.0.0.9/24', 'fd00::2/64'],
+      ['fd00::9/64', '10.0.0.2/24'],
+    ],
+  )
+})
+
 test('the short form: a bridge, its links, addresses and default routes in one', () => {
   const model = parse(
     'networks: { lan: { subnet: [10.0.0.0/24, fd00::/64], masquerade: true } }\nnamespaces: { web: { networks: [lan] }, db: { networks: { lan: 10.0.0.2 } } }\n',
@@ -61,7 +74,7 @@ test('the short form: a bridge, its links, addresses and default routes in one',
     ['lan', 'web-eth0', 'db-eth0'],
   )
   assert.deepEqual(web?.interfaces[0]?.addresses.map(formatPrefix), ['10.0.0.3/24', 'fd00::2/64'])
-  assert.deepEqual(db?.interfaces[0]?.addresses.map(formatPrefix), ['10.0.0.2/24'])
+  assert.deepEqual(db?.interfaces[0]?.addresses.map(formatPrefix), ['10.0.0.2/24', 'fd00::3/64'])
   assert.deepEqual(
     web?.routes.map((r) => r.via),
     ['10.0.0.1', 'fd00::1'],

@@ -212,3 +212,17 @@ export function addSettings(draft: Draft): void {
     }
   }
 }
+
+const DETECTION = 'net.ipv6.conf.default.accept_dad'
+
+/**
+ * In namespaces of ours link-local addresses, too, work at once: for a second or two a router could ask for no
+ * neighbour. Duplicates are looked for in the file.
+ */
+export function skipDuplicateDetection(draft: Draft): void {
+  for (const namespace of draft.namespaces.values()) {
+    if (mayHaveOthers(draft, namespace) || !hasFamily(namespace, 6) || namespace.sysctls.has(DETECTION)) continue
+    const because = 'the file has no duplicate addresses, and without the search for them none has to wait'
+    namespace.sysctls.set(DETECTION, { key: DETECTION, value: '0', because })
+  }
+}
