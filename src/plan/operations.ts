@@ -5,6 +5,7 @@
  * `at` is the namespace: its name in the file, and its file under /run/netns if it has one.
  */
 import type { Neighbour, Route, Rule } from '../topology/model.ts'
+import type { FlowMatch } from './flows.ts'
 import type { ChainState, RuleState } from './ruleset.ts'
 import type { Accept, AddressState, LinkState, ServiceState } from './state.ts'
 
@@ -66,6 +67,8 @@ export type Operation =
       readonly chains: readonly ChainChange[]
     }
   | { readonly kind: 'table.delete'; readonly at: Place }
+  /** connection tracking forgets what a rule that has gone translated */
+  | { readonly kind: 'flows.delete'; readonly at: Place; readonly flow: FlowMatch }
   | { readonly kind: 'accept.add' | 'accept.delete'; readonly at: Place; readonly accept: Accept }
   | { readonly kind: 'service.start' | 'service.stop'; readonly at: Place; readonly service: ServiceState }
 

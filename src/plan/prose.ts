@@ -1,5 +1,6 @@
 /** Operations for people: one sentence each, with the reason where it is not plain. */
 import { formatPrefix } from '../ip/index.ts'
+import { flowKey } from './flows.ts'
 import { acceptKey, addressKey, neighbourKey, routeKey, ruleKey } from './keys.ts'
 import type { ChainChange, Operation, Place } from './operations.ts'
 import { HOST, type LinkState } from './state.ts'
@@ -40,6 +41,8 @@ export function describeObject(op: Operation): string {
       return `rules of ${op.at.name}: ${op.chains.map((c) => c.chain.name).join(', ')}`
     case 'table.delete':
       return `table in ${op.at.name}`
+    case 'flows.delete':
+      return `flows ${flowKey(op.flow)} in ${op.at.name}`
     case 'accept.add':
     case 'accept.delete':
       return `accept in ${acceptKey(op.accept)}`
@@ -130,6 +133,8 @@ export function describe(op: Operation): string {
       return `Set the rules of our table in ${where}: ${changesSentence(op.chains)}`
     case 'table.delete':
       return `Delete our table in ${where}`
+    case 'flows.delete':
+      return `Forget the flows of ${flowKey(op.flow)} in ${where}: a busy one would go on to its old target`
     case 'accept.add':
       return `Accept ${op.accept.direction} ${formatPrefix(op.accept.prefix)} in ${op.accept.family} ${op.accept.table} ${op.accept.chain}, which would drop it`
     case 'accept.delete':

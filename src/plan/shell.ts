@@ -143,6 +143,16 @@ export function shellCommands(topology: string, op: Operation): string[] {
     }
     case 'sysctl.set':
       return [inside(at, `sysctl -qw ${quote(`${op.key}=${op.value}`)}`)]
+    case 'flows.delete': {
+      const { family, protocol, destination, port, target } = op.flow
+      const words = [
+        ...['conntrack', '-D', '-f', family === 4 ? 'ipv4' : 'ipv6', '-p', protocol, '--orig-port-dst', String(port)],
+        ...(destination === undefined ? [] : ['--orig-dst', destination]),
+        ...['--reply-src', target.address, '--reply-port-src', String(target.port)],
+      ]
+      // it fails when there is no such flow
+      return [`${inside(at, words.map(quote).join(' '))} >/dev/null 2>&1 || true`]
+    }
     case 'service.start': {
       const marks = [
         `HARDWAY_TOPOLOGY=${topology}`,

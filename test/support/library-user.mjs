@@ -32,7 +32,8 @@ try {
 assert.deepEqual(listTopologies(), [])
 
 // expectations that do not hold: an error that says why, and nothing is left
-await assert.rejects(up({ ...lab, expect: ['ping a -> 192.0.2.1'] }), /ping a -> 192\.0\.2\.1: no route/)
+const wrong = { ...lab, expect: ['ping a -> 192.0.2.1'] }
+await assert.rejects(up(wrong, { patience: 0 }), /^ExpectationError: ping a -> 192\.0\.2\.1: .*unreachable/)
 assert.deepEqual(listTopologies(), [])
 
 // a file

@@ -7,6 +7,7 @@ import type { Operation, Place } from '../../plan/operations.ts'
 import { codeOf } from '../errors.ts'
 import type { Handles } from '../handles.ts'
 import { startService, stopProcess } from '../services.ts'
+import { forgetFlows } from './flows.ts'
 import { applyLinkAdd, applyLinkDelete, applyLinkSet, applyLinksDelete } from './links.ts'
 import { applyAddress, applyNeighbour, applyRoute, applyRule, applySysctl } from './settings.ts'
 
@@ -66,6 +67,9 @@ export function applyOperation(handles: Handles, topology: string, op: Operation
       return
     case 'sysctl.set':
       applySysctl(handles.at(op.at), op.key, op.value)
+      return
+    case 'flows.delete':
+      forgetFlows(handles.at(op.at), op.flow)
       return
     case 'service.start':
       startService(topology, op.at, handles.at(op.at), op.service)
