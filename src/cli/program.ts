@@ -1,5 +1,6 @@
 /** The verbs and their flags. What a verb does is loaded when it is called: start-up is paid on every call. */
 import { Argument, Command, Option, type OutputConfiguration } from 'commander'
+import { KEEP_VERB } from '../engine/program.ts'
 import { isatty } from '../sys/index.ts'
 import { completionScript, shells } from './completion.ts'
 import { print, writeAll } from './output.ts'
@@ -129,6 +130,12 @@ const verbs: Readonly<Record<string, AddVerb>> = {
       .argument('[CMD...]')
       .passThroughOptions()
       .action(async (command) => (await import('./verbs/inside.ts')).runInsideSandbox(afterDashes(command))),
+
+  [KEEP_VERB]: (program) =>
+    program
+      .command(KEEP_VERB, { hidden: true })
+      .argument('<TOPOLOGY>')
+      .action(async (topology) => (await import('../engine/keeper.ts')).keep(topology)),
 
   completion: (program, done) =>
     program

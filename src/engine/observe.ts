@@ -193,6 +193,7 @@ export function observe(topology: string, options: ObserveOptions = {}, shared?:
   const states = linkStates(handles, deep, links, ownLinks)
   const needsProcesses = places.length > 1 || (model?.namespaces.some((n) => n.run.length > 0) ?? false)
   const processes = needsProcesses ? listProcesses(topology) : []
+  const keeper = processes.find((p) => p.keeper)?.keeper
   const foreign = { links: new Map<string, LinkState>(), settings: noSettings }
   const namespaces = new Map<string, NamespaceState>()
   for (const place of places) {
@@ -233,7 +234,11 @@ export function observe(topology: string, options: ObserveOptions = {}, shared?:
     })
   }
   return {
-    state: { topology, namespaces: isEmpty(namespaces) ? new Map() : namespaces },
+    state: {
+      topology,
+      namespaces: isEmpty(namespaces) ? new Map() : namespaces,
+      ...(keeper ? { keeper } : {}),
+    },
     around: surroundings(handles, places, foreign, model, topology),
   }
 }

@@ -4,13 +4,17 @@
  */
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { netnsInode } from '../netns/index.ts'
 import type { Place } from '../plan/operations.ts'
-import { HOST, type ServiceState } from '../plan/state.ts'
+import { HOST, type KeeperState, type KeptService, type ServiceState } from '../plan/state.ts'
 import * as sys from '../sys/index.ts'
 import type { Handle } from './handles.ts'
 import { RUN_DIR } from './lock.ts'
+import { KEEP_VERB, ownProgram } from './program.ts'
 
 const TOPOLOGY = 'HARDWAY_TOPOLOGY'
+/** the number of the host's namespace: another host on this machine may have a topology of the same name */
+const OWNER = 'HARDWAY_HOST'
 const NAMESPACE = 'HARDWAY_NAMESPACE'
 const SERVICE = 'HARDWAY_SERVICE'
 const ARGV = 'HARDWAY_ARGV'
@@ -20,6 +24,8 @@ const SIGKILL = 9
 /** ms that a service has to end by itself */
 const GRACE = 1000
 const STEP = 5
+/** in place of a service's number */
+const KEEPER = 'keeper'
 
 export interface Process {
   readonly pid: number
@@ -27,11 +33,13 @@ export interface Process {
   readonly namespace: string
   /** absent for what `exec` and `shell` started */
   readonly service?: ServiceState
+  /** of the process that keeps the services running */
+  readonly keeper?: KeeperState
 }
 
-/** Variables that mark a process as part of a topology. */
+/** Variables that mark a process as part of a topology. For the thread in the host's namespace. */
 export function processMarks(topology: string, namespace: string): Record<string, string> {
-  return { [TOPOLOGY]: topology, [NAMESPACE]: namespace }
+  return { [TOPOLOGY]: topology, [NAMESPACE]: namespace, [OWNER]: String(netnsInode()) }
 }
 
 function readEnvironment(pid: number): Map<string, string> | undefined {
@@ -60,10 +68,11 @@ function isSessionLeader(pid: number): boolean {
   }
 }
 
-function parseArgv(text: string | undefined): string[] {
+/** What we have written into the environment; a list that somebody else has changed counts as empty. */
+function parseList<T>(text: string | undefined): T[] {
   try {
     const value: unknown = JSON.parse(text ?? '')
-    return Array.isArray(value) ? value.map(String) : []
+    return Array.isArray(value) ? value : []
   } catch {
     return []
   }
@@ -72,16 +81,21 @@ function parseArgv(text: string | undefined): string[] {
 /** Processes of a topology, from /proc; this one and the tools around it are left out. */
 export function listProcesses(topology: string): Process[] {
   const found: Process[] = []
+  const owner = String(netnsInode())
   for (const entry of readdirSync('/proc')) {
     const pid = Number(entry)
     if (!(pid > 0) || pid === process.pid) continue
     const environment = readEnvironment(pid)
-    if (environment?.get(TOPOLOGY) !== topology) continue
+    if (environment?.get(TOPOLOGY) !== topology || environment.get(OWNER) !== owner) continue
     const namespace = environment.get(NAMESPACE) ?? HOST
-    const number = Number(environment.get(SERVICE))
-    if (!number) found.push({ pid, topology, namespace })
+    const service = environment.get(SERVICE)
+    const number = Number(service)
+    if (service === KEEPER) {
+      const services = parseList<KeptService>(environment.get(ARGV))
+      if (isSessionLeader(pid)) found.push({ pid, topology, namespace, keeper: { services, pid } })
+    } else if (!number) found.push({ pid, topology, namespace })
     else if (isSessionLeader(pid)) {
-      found.push({ pid, topology, namespace, service: { number, argv: parseArgv(environment.get(ARGV)), pid } })
+      found.push({ pid, topology, namespace, service: { number, argv: parseList<string>(environment.get(ARGV)), pid } })
     }
   }
   return found
@@ -92,27 +106,50 @@ export function logPath(topology: string, namespace: string, number: number): st
 }
 
 /** Starts the program inside the namespace, in a session of its own, its output in the topology's log directory. */
-export function startService(topology: string, at: Place, handle: Handle, service: ServiceState): void {
-  const [program = '', ...args] = service.argv
+export function startService(
+  topology: string,
+  at: Place,
+  handle: Handle,
+  service: ServiceState,
+  options: { readonly isAgain?: boolean } = {},
+): number {
   mkdirSync(`${RUN_DIR}/${topology}`, { recursive: true })
-  const log = openSync(logPath(topology, at.name, service.number), 'w', 0o644)
+  const log = openSync(logPath(topology, at.name, service.number), options.isAgain ? 'a' : 'w', 0o644)
   try {
-    const env = {
-      ...process.env,
-      ...processMarks(topology, at.name),
-      [SERVICE]: String(service.number),
-      [ARGV]: JSON.stringify(service.argv),
-    }
-    const child = handle.inside(() =>
-      spawn(program, args, { detached: true, stdio: ['ignore', log, log], env, cwd: process.cwd() }),
-    )
-    // a program that does not exist: the error comes later, but there is no pid now
-    child.on('error', () => {})
-    if (child.pid === undefined) throw new Error(`${program}: no such program`)
-    child.unref()
+    const marks = { [SERVICE]: String(service.number), [ARGV]: JSON.stringify(service.argv) }
+    const env = { ...process.env, ...processMarks(topology, at.name), ...marks }
+    return handle.inside(() => launch(service.argv, env, log))
   } finally {
     closeSync(log)
   }
+}
+
+/** Starts the process that keeps the services running, beside which this one may end. */
+export function startKeeper(topology: string, keeper: KeeperState): void {
+  mkdirSync(`${RUN_DIR}/${topology}`, { recursive: true })
+  const log = openSync(`${RUN_DIR}/${topology}/${KEEPER}.log`, 'a', 0o644)
+  try {
+    const marks = { [SERVICE]: KEEPER, [ARGV]: JSON.stringify(keeper.services) }
+    const env = { ...process.env, ...processMarks(topology, HOST), ...marks }
+    launch([...ownProgram(), KEEP_VERB, topology], env, log)
+  } finally {
+    closeSync(log)
+  }
+}
+
+/** In this process, which startKeeper has started: what it is to keep. */
+export function ownKeeper(): KeeperState {
+  return { services: parseList<KeptService>(process.env[ARGV]), pid: process.pid }
+}
+
+function launch(argv: readonly string[], env: NodeJS.ProcessEnv, log: number): number {
+  const [program = '', ...args] = argv
+  const child = spawn(program, args, { detached: true, stdio: ['ignore', log, log], env, cwd: process.cwd() })
+  // a program that does not exist: the error comes later, but there is no pid now
+  child.on('error', () => {})
+  if (child.pid === undefined) throw new Error(`${program}: no such program`)
+  child.unref()
+  return child.pid
 }
 
 const pause = new Int32Array(new SharedArrayBuffer(4))
@@ -128,7 +165,7 @@ export function stopProcess(pid: number, options: { readonly group: boolean }): 
   sys.kill(target, SIGKILL)
 }
 
-function isRunning(pid: number): boolean {
+export function isRunning(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     return stat[stat.lastIndexOf(')') + 2] !== 'Z'

@@ -4,6 +4,7 @@ import { readMark } from '../plan/marks.ts'
 import { HOST, type NamespaceState } from '../plan/state.ts'
 import { type Handles, openHandles } from './handles.ts'
 import { listOwnedNetns, observe } from './observe.ts'
+import { listProcesses } from './services.ts'
 import { listOwnTables } from './table.ts'
 
 export interface TopologySummary {
@@ -13,6 +14,10 @@ export interface TopologySummary {
   readonly namespaces: readonly string[]
   /** links of the host itself */
   readonly hostLinks: readonly string[]
+  /** programs that are kept running, as `namespace: words` */
+  readonly services: readonly string[]
+  /** pid of the process that starts them again when they end */
+  readonly keeper?: number
 }
 
 /** Every topology of which anything is in the kernel. */
@@ -40,7 +45,21 @@ export function listTopologies(shared?: Handles): TopologySummary[] {
     if (owner && owner.namespace === undefined) of(owner.topology).hostLinks.push(link.name)
   }
   for (const topology of listOwnTables(host)) of(topology)
-  return [...found].map(([name, entry]) => ({ name, ...entry })).sort((a, b) => (a.name < b.name ? -1 : 1))
+  return [...found]
+    .map(([name, entry]) => ({ name, ...entry, ...running(name) }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function running(topology: string): Pick<TopologySummary, 'services' | 'keeper'> {
+  const processes = listProcesses(topology)
+  const keeper = processes.find((p) => p.keeper)
+  return {
+    services: processes
+      .filter((p) => p.service)
+      .sort((a, b) => a.namespace.localeCompare(b.namespace) || (a.service?.number ?? 0) - (b.service?.number ?? 0))
+      .map((p) => `${p.namespace}: ${p.service?.argv.join(' ')}`),
+    ...(keeper ? { keeper: keeper.pid } : {}),
+  }
 }
 
 /** What a topology has in each of its namespaces, from the kernel. */

@@ -8,6 +8,7 @@ import { buildRuleset, publishesLoopback } from './ruleset.ts'
 import {
   type Accept,
   HOST,
+  type KeptService,
   type LinkState,
   type NamespaceState,
   type State,
@@ -101,11 +102,23 @@ function defaultDevice(namespace: Namespace): { 4?: string; 6?: string } {
   return found
 }
 
+function keptServices(model: Model, { name, run }: Namespace): KeptService[] {
+  const netns = netnsOf(model, name)
+  return run.map(({ argv }, i) => ({
+    namespace: name,
+    ...(netns === undefined ? {} : { netns }),
+    number: i + 1,
+    argv,
+  }))
+}
+
 export function desiredState(model: Model, around: Surroundings): State {
   // a host that stays as it is needs no state; an isolated one must exist all the same
+  const services = model.namespaces.flatMap((n) => keptServices(model, n))
   return {
     topology: model.name,
     namespaces: new Map(model.namespaces.map((n) => [n.name, namespaceState(model, n, around)])),
+    ...(services.length === 0 ? {} : { keeper: { services } }),
   }
 }
 

@@ -1,10 +1,10 @@
 /** What comes, in order: namespaces, sysctls, links, addresses, bridges up, settings, accepts, services. */
 
-import { added, type Context, isOn, linksOf, placeOf, without } from './diff-context.ts'
+import { added, type Context, isOn, keepsTheSame, linksOf, placeOf, without } from './diff-context.ts'
 import { addressKey } from './keys.ts'
 import { differs, sysctlDevice } from './notes.ts'
 import type { LinkChanges, Operation } from './operations.ts'
-import type { LinkState } from './state.ts'
+import { HOST, type LinkState } from './state.ts'
 
 export function* addNamespaces({ current, wanted }: Context): Generator<Operation> {
   for (const state of wanted.namespaces.values()) {
@@ -148,4 +148,9 @@ export function* startServices({ current, wanted }: Context): Generator<Operatio
       yield { kind: 'service.start', at: placeOf(state), service }
     }
   }
+}
+
+export function* startKeeper({ current, wanted }: Context): Generator<Operation> {
+  const { keeper } = wanted
+  if (keeper && !keepsTheSame(keeper, current.keeper)) yield { kind: 'keeper.start', at: { name: HOST }, keeper }
 }

@@ -1,7 +1,7 @@
 /** What all parts of a comparison look at: both states, what is removed, what is shaken by a removal. */
 import type { Route } from '../topology/model.ts'
 import type { Place } from './operations.ts'
-import type { LinkState, NamespaceState, State, Surroundings } from './state.ts'
+import type { KeeperState, LinkState, NamespaceState, State, Surroundings } from './state.ts'
 
 /** Devices by namespace that a plan removes; what is on them goes with them and is not removed one by one. */
 export type Gone = Map<string, Set<string>>
@@ -92,4 +92,8 @@ export function without<T>(
   isGone: (item: T) => boolean,
 ): ReadonlyMap<string, T> {
   return new Map([...(items ?? [])].filter(([, item]) => !isGone(item)))
+}
+
+export function keepsTheSame(a: KeeperState, b: KeeperState | undefined): boolean {
+  return b !== undefined && JSON.stringify(a.services) === JSON.stringify(b.services)
 }

@@ -1,8 +1,9 @@
 /** What goes, in order: services, accepts, settings, links; and what is put back. */
 
-import { type Context, isOn, placeOf, removed } from './diff-context.ts'
+import { type Context, isOn, keepsTheSame, placeOf, removed } from './diff-context.ts'
 import { formatNote, parseNotes, sysctlDevice } from './notes.ts'
 import type { LinkChanges, Operation } from './operations.ts'
+import { HOST } from './state.ts'
 
 export function* stopServices({ current, wanted }: Context): Generator<Operation> {
   for (const state of current.namespaces.values()) {
@@ -10,6 +11,12 @@ export function* stopServices({ current, wanted }: Context): Generator<Operation
       yield { kind: 'service.stop', at: placeOf(state), service }
     }
   }
+}
+
+/** First of all: it would start again what is stopped. */
+export function* stopKeeper({ current, wanted }: Context): Generator<Operation> {
+  const { keeper } = current
+  if (keeper && !keepsTheSame(keeper, wanted.keeper)) yield { kind: 'keeper.stop', at: { name: HOST }, keeper }
 }
 
 export function* removeAccepts({ current, wanted }: Context): Generator<Operation> {

@@ -11,10 +11,11 @@ import {
   bringBridgesUp,
   changeLinks,
   setSysctls,
+  startKeeper,
   startServices,
 } from './diff-add.ts'
 import { type Context, findGone, findShaken, placeOf } from './diff-context.ts'
-import { putBack, removeAccepts, removeLinks, removeSettings, stopServices } from './diff-remove.ts'
+import { putBack, removeAccepts, removeLinks, removeSettings, stopKeeper, stopServices } from './diff-remove.ts'
 import { diffRuleset } from './diff-ruleset.ts'
 import { flowsOf } from './flows.ts'
 import { notesFor } from './notes.ts'
@@ -97,6 +98,7 @@ export function diff(current: State, wanted: State, around: Surroundings): Plan 
     }
   }
   const operations = [
+    ...stopKeeper(context),
     ...stopServices(context),
     ...removeAccepts(context),
     ...removeSettings(context),
@@ -117,6 +119,7 @@ export function diff(current: State, wanted: State, around: Surroundings): Plan 
     ...setRulesets(context, notes),
     ...addAccepts(context),
     ...startServices(context),
+    ...startKeeper(context),
   ]
   return { topology: wanted.topology, operations }
 }

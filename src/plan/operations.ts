@@ -7,7 +7,7 @@
 import type { Neighbour, Route, Rule } from '../topology/model.ts'
 import type { FlowMatch } from './flows.ts'
 import type { ChainState, RuleState } from './ruleset.ts'
-import type { Accept, AddressState, LinkState, ServiceState } from './state.ts'
+import type { Accept, AddressState, KeeperState, LinkState, ServiceState } from './state.ts'
 
 export interface Place {
   readonly name: string
@@ -71,6 +71,7 @@ export type Operation =
   | { readonly kind: 'flows.delete'; readonly at: Place; readonly flow: FlowMatch }
   | { readonly kind: 'accept.add' | 'accept.delete'; readonly at: Place; readonly accept: Accept }
   | { readonly kind: 'service.start' | 'service.stop'; readonly at: Place; readonly service: ServiceState }
+  | { readonly kind: 'keeper.start' | 'keeper.stop'; readonly at: Place; readonly keeper: KeeperState }
 
 export type OperationOf<K extends Operation['kind']> = Extract<Operation, { kind: K }>
 

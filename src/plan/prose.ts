@@ -3,7 +3,7 @@ import { formatPrefix } from '../ip/index.ts'
 import { flowKey } from './flows.ts'
 import { acceptKey, addressKey, neighbourKey, routeKey, ruleKey } from './keys.ts'
 import type { ChainChange, Operation, Place } from './operations.ts'
-import { HOST, type LinkState } from './state.ts'
+import { HOST, type KeeperState, type LinkState } from './state.ts'
 
 /** What an operation is about, in a few words: for tables and errors. */
 export function describeObject(op: Operation): string {
@@ -49,6 +49,9 @@ export function describeObject(op: Operation): string {
     case 'service.start':
     case 'service.stop':
       return `service in ${op.at.name}: ${op.service.argv.join(' ')}`
+    case 'keeper.start':
+    case 'keeper.stop':
+      return `keeper of ${op.keeper.services.length} services`
     default:
       return op satisfies never
   }
@@ -143,9 +146,17 @@ export function describe(op: Operation): string {
       return `Start in ${where}: ${op.service.argv.join(' ')}`
     case 'service.stop':
       return `Stop in ${where}: ${op.service.argv.join(' ')}`
+    case 'keeper.start':
+      return `Start a keeper, which starts ${kept(op.keeper)} again when they end`
+    case 'keeper.stop':
+      return `Stop the keeper of ${kept(op.keeper)}`
     default:
       return op satisfies never
   }
+}
+
+function kept({ services }: KeeperState): string {
+  return services.map((s) => `${s.namespace}:${s.argv[0]}`).join(', ')
 }
 
 function because(reason: string | undefined): string {

@@ -160,11 +160,17 @@ export function shellCommands(topology: string, op: Operation): string[] {
         `HARDWAY_SERVICE=${op.service.number}`,
         `HARDWAY_ARGV=${JSON.stringify(op.service.argv)}`,
       ]
-      const command = ['env', ...marks, 'setsid', ...op.service.argv].map(quote).join(' ')
-      return [`${inside(at, command)} </dev/null >/dev/null 2>&1 &`]
+      const words = [...marks, 'setsid', ...op.service.argv].map(quote).join(' ')
+      // which host it belongs to: the number of the namespace that the script runs in
+      const host = 'HARDWAY_HOST="$(stat -Lc %i /proc/self/ns/net)"'
+      return [`${inside(at, `env ${host} ${words}`)} </dev/null >/dev/null 2>&1 &`]
     }
     case 'service.stop':
       return op.service.pid === undefined ? [] : [`kill -- -${op.service.pid}`]
+    case 'keeper.start':
+      return ['# hardway runs a process of its own for this; sh has none']
+    case 'keeper.stop':
+      return op.keeper.pid === undefined ? [] : [`kill ${op.keeper.pid}`]
     default:
       return op satisfies never
   }

@@ -13,6 +13,8 @@ export interface State {
   readonly topology: string
   /** by the name in the file */
   readonly namespaces: ReadonlyMap<string, NamespaceState>
+  /** absent where no program is to be kept running */
+  readonly keeper?: KeeperState
 }
 
 export interface NamespaceState {
@@ -72,6 +74,21 @@ export interface ServiceState {
   readonly argv: readonly string[]
   /** when observed */
   readonly pid?: number
+}
+
+/** The process that starts services again when they end: one for a topology. */
+export interface KeeperState {
+  readonly services: readonly KeptService[]
+  /** when observed */
+  readonly pid?: number
+}
+
+export interface KeptService {
+  /** name in the file, and file under /run/netns if it has one */
+  readonly namespace: string
+  readonly netns?: string
+  readonly number: number
+  readonly argv: readonly string[]
 }
 
 /** What was found on the machine besides the topology's own state: what a plan must respect or make use of. */

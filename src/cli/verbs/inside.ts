@@ -1,6 +1,7 @@
 /** `exec`, `shell`, `sandbox`: programs somewhere else. */
 import { accessSync, constants } from 'node:fs'
 import { execInside } from '../../engine/exec.ts'
+import { ownProgram } from '../../engine/program.ts'
 import * as sys from '../../sys/index.ts'
 import { UsageError } from '../failure.ts'
 import { printError } from '../output.ts'
@@ -30,14 +31,6 @@ function findUnshare(): string {
   throw new UsageError('sandbox needs unshare(1)', 'install util-linux')
 }
 
-/** This program as it was started: the executable alone, or a runtime with its script. */
-function ownCommand(): string[] {
-  const script = process.argv[1]
-  // a compiled executable has a path inside itself as its script
-  const isCompiled = script === undefined || script.startsWith('/$bunfs/') || script === process.execPath
-  return isCompiled ? [process.execPath] : [process.execPath, script]
-}
-
 /** What is done inside before the command: an empty /run/netns of its own, loopback up. */
 const INSIDE = '__sandbox'
 
@@ -49,7 +42,7 @@ const INSIDE = '__sandbox'
 export function runSandbox(command: readonly string[], verbs: ReadonlySet<string>): never {
   const words = command.length === 0 ? [process.env.SHELL ?? '/bin/sh'] : command
   const [first = ''] = words
-  const own = ownCommand()
+  const own = ownProgram()
   const whole = verbs.has(first) ? [...own, ...words] : first === 'hardway' ? [...own, ...words.slice(1)] : words
   const unshare = findUnshare()
   const isRoot = process.getuid?.() === 0

@@ -1,5 +1,5 @@
 /** `ls`, `show`: what is there, from the kernel. */
-import { listTopologies, showTopology } from '../../engine/topologies.ts'
+import { listTopologies, showTopology, type TopologySummary } from '../../engine/topologies.ts'
 import { formatPrefix } from '../../ip/index.ts'
 import { renderRule } from '../../nftables/text.ts'
 import { routeKey } from '../../plan/keys.ts'
@@ -24,16 +24,22 @@ export function runLs(options: { readonly json?: boolean }): number {
   }
   print(
     table(
-      ['NAME', 'HOST', 'NAMESPACES', 'LINKS ON THIS HOST'],
+      ['NAME', 'HOST', 'NAMESPACES', 'LINKS ON THIS HOST', 'RUNNING'],
       topologies.map((t) => [
         bold(t.name),
         t.isolated ? 'isolated' : 'this one',
         shorten(t.namespaces),
         shorten(t.hostLinks),
+        running(t),
       ]),
     ),
   )
   return 0
+}
+
+function running({ services, keeper }: TopologySummary): string {
+  if (services.length === 0 && keeper === undefined) return ''
+  return `${shorten(services)} ${dim(keeper === undefined ? '(nothing keeps it running)' : `(kept by ${keeper})`)}`
 }
 
 /** A namespace as a tree: links with their other ends, addresses, routes, rules. */
@@ -83,6 +89,10 @@ export async function runShow(argument: string, options: { readonly json?: boole
     throw new UsageError(`${name} is not up`, up.length === 0 ? 'nothing is up' : `up are: ${up.join(', ')}`)
   }
   if (options.json) printJson({ name, namespaces: states })
-  else print(states.map(draw).join('\n'))
+  else {
+    print(states.map(draw).join('\n'))
+    const keeper = listTopologies().find((t) => t.name === name)?.keeper
+    if (keeper !== undefined) print(dim(`pid ${keeper} starts again what runs and ends`))
+  }
   return 0
 }

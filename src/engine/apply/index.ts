@@ -6,7 +6,7 @@ import { isNftOperation, nftOperations } from '../../plan/nft-operations.ts'
 import type { Operation, Place } from '../../plan/operations.ts'
 import { codeOf } from '../errors.ts'
 import type { Handles } from '../handles.ts'
-import { startService, stopProcess } from '../services.ts'
+import { startKeeper, startService, stopProcess } from '../services.ts'
 import { forgetFlows } from './flows.ts'
 import { applyLinkAdd, applyLinkDelete, applyLinkSet, applyLinksDelete } from './links.ts'
 import { applyAddress, applyNeighbour, applyRoute, applyRule, applySysctl } from './settings.ts'
@@ -76,6 +76,12 @@ export function applyOperation(handles: Handles, topology: string, op: Operation
       return
     case 'service.stop':
       if (op.service.pid !== undefined) stopProcess(op.service.pid, { group: true })
+      return
+    case 'keeper.start':
+      startKeeper(topology, op.keeper)
+      return
+    case 'keeper.stop':
+      if (op.keeper.pid !== undefined) stopProcess(op.keeper.pid, { group: false })
       return
     default:
       op satisfies never

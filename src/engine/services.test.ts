@@ -1,0 +1,134 @@
+/** Programs are kept running while the topology is up, whoever of those concerned is killed. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { after, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { needs } from '../../test/support/need.ts'
+import * as sys from '../sys/index.ts'
+import { type Model, parseTopology } from '../topology/index.ts'
+import { down, EngineError, up } from './index.ts'
+import { listProcesses, logPath } from './services.ts'
+import { listTopologies } from './topologies.ts'
+
+const isRoot = process.getuid?.() === 0
+const home = isRoot ? sys.open('/proc/thread-self/ns/net', sys.O_RDONLY) : -1
+if (isRoot) {
+  // this file is a process of its own: its host is a fresh namespace, its /run is empty
+  sys.unshare(sys.CLONE_NEWNET | sys.CLONE_NEWNS)
+  sys.mount('', '/', 'none', sys.MS_REC | sys.MS_SLAVE)
+  sys.mount('hardway-test', '/run', 'tmpfs', 0)
+}
+after(() => {
+  if (!isRoot) return
+  down('kept')
+  sys.setns(home, sys.CLONE_NEWNET)
+})
+
+function topology(...programs: readonly string[]): Model {
+  const text = `{"name": "kept", "namespaces": {"a": {"run": ${JSON.stringify(programs)}}}}`
+  const parsed = parseTopology(text, { file: 'kept.json' })
+  if ('problems' in parsed) throw new Error(JSON.stringify(parsed.problems))
+  return parsed.model
+}
+
+const keeperPid = (): number | undefined => listProcesses('kept').find((p) => p.keeper)?.pid
+const servicePid = (number: number): number | undefined =>
+  listProcesses('kept').find((p) => p.service?.number === number)?.pid
+
+/** Waits up to two seconds for a value that `is`. */
+async function until<T>(read: () => T, is: (value: T) => boolean): Promise<T> {
+  for (const end = performance.now() + 2000; ; await sleep(20)) {
+    const value = read()
+    if (is(value)) return value
+    assert.ok(performance.now() < end, `still ${value}`)
+  }
+}
+
+function kill(pid: number | undefined): void {
+  assert.ok(pid !== undefined)
+  process.kill(pid, 'SIGKILL')
+}
+
+test('a service that is killed runs again, and the log says so; up has nothing to do; ls shows both', {
+  skip: needs('root'),
+}, async () => {
+  const model = topology('sleep 1000', 'sleep 2000')
+  up(model)
+  const first = servicePid(1)
+  const other = servicePid(2)
+  await until(keeperPid, (pid) => pid !== undefined)
+  await sleep(300)
+  kill(first)
+  const again = await until(
+    () => servicePid(1),
+    (pid) => pid !== undefined && pid !== first,
+  )
+  assert.equal(servicePid(2), other)
+  assert.match(readFileSync(logPath('kept', 'a', 1), 'utf8'), /hardway: ended; it starts again in 0\.1 s/)
+  assert.deepEqual(up(model).operations, [])
+  assert.equal(servicePid(1), again)
+  const [summary] = listTopologies()
+  assert.deepEqual(summary?.services, ['a: sleep 1000', 'a: sleep 2000'])
+  assert.equal(summary?.keeper, keeperPid())
+  down('kept')
+  assert.deepEqual(listProcesses('kept'), [])
+})
+
+test('a keeper that is killed: services go on, the next up starts one that takes them over', {
+  skip: needs('root'),
+}, async () => {
+  const model = topology('sleep 1000')
+  up(model)
+  const service = servicePid(1)
+  kill(await until(keeperPid, (pid) => pid !== undefined))
+  await until(keeperPid, (pid) => pid === undefined)
+  assert.equal(servicePid(1), service)
+  assert.deepEqual(
+    up(model).operations.map((op) => op.kind),
+    ['keeper.start'],
+  )
+  await until(keeperPid, (pid) => pid !== undefined)
+  assert.equal(servicePid(1), service)
+  await sleep(300)
+  kill(service)
+  await until(
+    () => servicePid(1),
+    (pid) => pid !== undefined && pid !== service,
+  )
+  // and down without a keeper, too
+  kill(keeperPid())
+  down('kept')
+  assert.deepEqual(listProcesses('kept'), [])
+})
+
+test('a program that ends at once is started less and less often', { skip: needs('root') }, async () => {
+  up(topology('false'))
+  await sleep(2000)
+  const starts = readFileSync(logPath('kept', 'a', 1), 'utf8').match(/starts again in [\d.]+ s/g) ?? []
+  // after 0.1, 0.2, 0.4 and 0.8 s, and some time to see each end
+  assert.ok(starts.length >= 2 && starts.length <= 5, starts.join(', '))
+  assert.deepEqual(starts.slice(0, 2), ['starts again in 0.1 s', 'starts again in 0.2 s'])
+  down('kept')
+  assert.deepEqual(listProcesses('kept'), [])
+})
+
+test('a changed list changes only what differs; a program that does not exist is an error that leaves nothing', {
+  skip: needs('root'),
+}, async () => {
+  up(topology('sleep 1000', 'sleep 2000'))
+  const [first, keeper] = [servicePid(1), await until(keeperPid, (pid) => pid !== undefined)]
+  up(topology('sleep 1000', 'sleep 3000'))
+  assert.equal(servicePid(1), first)
+  await until(keeperPid, (pid) => pid !== undefined && pid !== keeper)
+  down('kept')
+  assert.throws(
+    () => up(topology('sleep 1000', 'no-such-program-here')),
+    (error: unknown) => {
+      assert.ok(error instanceof EngineError)
+      assert.match(error.message, /service\.start failed: service in a: no-such-program-here: .*no such program/)
+      return true
+    },
+  )
+  assert.deepEqual(listProcesses('kept'), [])
+  assert.deepEqual(listTopologies(), [])
+})
