@@ -11,7 +11,7 @@ import { buildLibrary, ensureProgram } from './build.mjs'
 import { checks } from './check.mjs'
 import { execute, stopAll } from './lib/execute.mjs'
 import { findLeaks } from './lib/leaks.mjs'
-import { ensureModules, ensurePackages, testPackages } from './lib/setup.mjs'
+import { ensureModules, ensurePackages, packagesForTests } from './lib/setup.mjs'
 import { takeSnapshot } from './lib/snapshot.mjs'
 import { Failure, isRoot, main, root, run, say } from './lib/tools.mjs'
 
@@ -56,7 +56,7 @@ function options() {
 
 function setUp() {
   ensureModules()
-  ensurePackages(testPackages)
+  ensurePackages(packagesForTests())
   try {
     ensureProgram()
   } catch (error) {

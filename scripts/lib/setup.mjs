@@ -1,10 +1,10 @@
 /** Brings a fresh clone to the point where it can build and test. Says one line for each thing that it really does. */
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { biome, Failure, findBun, isRoot, modules, newest, root, run, say, tsc, which } from './tools.mjs'
 
 /** Debian packages that the tests compare with. hardway itself needs none of them. */
-export const testPackages = [
+const testPackages = [
   'iproute2',
   'nftables',
   'iptables',
@@ -17,6 +17,17 @@ export const testPackages = [
   'util-linux',
   'busybox-static',
 ]
+
+/**
+ * Servers that tests start by themselves. Debian starts them too, and at every boot, where an init system runs: there
+ * they are left for the owner of the machine to install, and the tests that need them are skipped.
+ */
+const serverPackages = existsSync('/run/systemd/system') ? [] : ['docker.io']
+
+/** @returns {readonly string[]} */
+export function packagesForTests() {
+  return [...testPackages, ...serverPackages]
+}
 
 /** Debian packages of the programs that the benchmarks race. */
 export const benchPackages = [

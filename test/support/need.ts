@@ -21,6 +21,7 @@ export type Program =
   | 'gcc'
   | 'strace'
   | 'docker'
+  | 'dockerd'
   | 'podman'
 
 /** `module:vxlan`: a part of the kernel, built in or as a module: a kind of link, `sch_…`, or any module's name. */

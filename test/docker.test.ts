@@ -1,0 +1,94 @@
+/** The labs on a host where a real dockerd runs: FORWARD drops, bridges pass packets to iptables. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { needs } from './support/need.ts'
+import { type RunResult, runSync } from './support/run.ts'
+
+const program = new URL('../dist/hardway', import.meta.url).pathname
+const labs = new URL('../labs', import.meta.url).pathname
+
+/** Run in namespaces of its own, which end with it and everything in them. `$1` a folder, `$2` the program, `$3` the labs. */
+const HOST = `
+set -e
+mount -t sysfs test /sys; mount -t cgroup2 test /sys/fs/cgroup || true
+mount -t tmpfs test /run; ip link set lo up
+D=$1; H=$2; LABS=$3
+# a way out, so that Docker has a default route to think of
+ip link add uplink type veth peer name world; ip address add 192.0.2.2/24 dev uplink; ip link set uplink up
+ip link set world up; ip route add default via 192.0.2.1
+
+start() {
+  rm -f $D/pid
+  dockerd --data-root $D/data --exec-root $D/exec --pidfile $D/pid -H unix://$D/sock --storage-driver vfs \\
+    --exec-opt native.cgroupdriver=cgroupfs >>$D/log 2>&1 &
+  for i in $(seq 150); do docker -H unix://$D/sock version >/dev/null 2>&1 && return; sleep 0.1; done
+  tail -20 $D/log; exit 1
+}
+state() {
+  iptables-save | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'; ip6tables-save | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'
+  # Docker draws the names of its own veths
+  nft list tables; ip -br link | sed 's/@.*//' | awk '{print $1}' | sed 's/^veth[0-9a-f]\\{7\\}$/veth-of-docker/' | sort; ip route
+  sysctl net.ipv4.ip_forward net.ipv4.conf.all.rp_filter net.ipv6.conf.all.forwarding
+}
+container() {
+  docker -H unix://$D/sock exec c1 ping -c1 -W2 172.17.0.1 >/dev/null
+  busybox wget -q -O /dev/null http://127.0.0.1:8000/
+}
+start
+mkdir -p $D/root/bin $D/root/www; cp "$(command -v busybox)" $D/root/bin/; echo hello >$D/root/www/index.html
+for a in sh sleep ping httpd; do ln -s busybox $D/root/bin/$a; done
+tar -C $D/root -c . | docker -H unix://$D/sock import - busybox:hw >/dev/null
+docker -H unix://$D/sock run -d --name c1 -p 8000:80 busybox:hw httpd -f -p 80 -h /www >/dev/null
+container
+iptables -S FORWARD | grep -q -- '-P FORWARD DROP'
+`
+
+function onDockerHost(script: string): RunResult {
+  const folder = mkdtempSync(join(tmpdir(), 'hardway-docker-'))
+  const flags = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private']
+  try {
+    return runSync('unshare', [...flags, 'sh', '-c', `${HOST}${script}`, 'sh', folder, program, labs], {
+      timeout: 120_000,
+    })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const skip = needs('root', 'ip', 'iptables', 'nft', 'busybox', 'dockerd')
+
+test('labs 1 to 4 beside Docker: every expectation holds, containers go on, all is put back', { skip }, () => {
+  const result = onDockerHost(`
+    state > $D/before
+    for lab in 01-veth 02-routed 03-bridge 04-publish; do
+      $H up $LABS/$lab.yaml --no-isolated
+      $H up $LABS/$lab.yaml --no-isolated --no-verify | grep 'nothing to do'
+      container
+      $H down $LABS/$lab.yaml
+      state > $D/after; diff $D/before $D/after
+    done
+    container`)
+  assert.equal(result.status, 0, result.stdout + result.stderr)
+  assert.equal(result.stdout.match(/expectations hold/g)?.length, 4)
+})
+
+test('dockerd is started anew: up puts the accept back where it counts, down leaves nothing', { skip }, () => {
+  const result = onDockerHost(`
+    state > $D/before
+    $H up $LABS/03-bridge.yaml --no-isolated
+    iptables -S DOCKER-USER | grep -c hardway
+    docker -H unix://$D/sock kill c1 >/dev/null; kill $(cat $D/pid); for i in $(seq 100); do [ -e $D/pid ] || break; sleep 0.1; done
+    # what a new dockerd does to its chains; this Docker itself leaves those of the old one
+    iptables -F DOCKER-USER; iptables -A DOCKER-USER -j RETURN
+    start; docker -H unix://$D/sock start c1 >/dev/null
+    $H verify $LABS/03-bridge.yaml --no-isolated && exit 1
+    $H up $LABS/03-bridge.yaml --no-isolated
+    $H down bridge
+    container
+    state > $D/after; diff $D/before $D/after`)
+  assert.equal(result.status, 0, result.stdout + result.stderr)
+  assert.match(result.stdout, /8 of 8 expectations hold[\s\S]*do not hold[\s\S]*8 of 8 expectations hold/)
+})
