@@ -62,9 +62,10 @@ function running(topology: string): Pick<TopologySummary, 'services' | 'keeper'>
   }
 }
 
-/** What a topology has in each of its namespaces, from the kernel. */
+/** What a topology has in each of its namespaces, the host first, from the kernel. */
 export function showTopology(name: string): NamespaceState[] {
-  return [...observe(name).state.namespaces.values()]
+  const states = [...observe(name).state.namespaces.values()]
+  return [...states.filter((s) => s.name === HOST), ...states.filter((s) => s.name !== HOST)]
 }
 
 /** Whether there is a file of that name under /run/netns. */
