@@ -175,7 +175,8 @@ function checkOne(
   const twin = inNamespace.get(prefix.address)
   if (twin || other) {
     const holder = twin ?? other?.device
-    const at = other?.address.path && draft.locate(other.address.path)
+    const first = other?.address.path ?? twin?.addresses.find((a) => a.prefix.address === prefix.address)?.path
+    const at = first && draft.locate(first)
     const where = holder ? `${endKey(holder.namespace, holder.name)}${at ? ` (line ${at.line})` : ''}` : ''
     draft.problems.add(
       path,
