@@ -4,14 +4,14 @@ import { desiredState, nothing } from '../plan/desired.ts'
 import { diff } from '../plan/diff.ts'
 import type { Operation, Plan } from '../plan/operations.ts'
 import { describeObject } from '../plan/prose.ts'
-import type { State } from '../plan/state.ts'
+import { HOST, type State } from '../plan/state.ts'
 import type { Model } from '../topology/model.ts'
 import { applyOperation, isAlreadyGone, removeDeadFiles } from './apply/index.ts'
 import { codeOf, EngineError } from './errors.ts'
 import { type Handles, openHandles } from './handles.ts'
 import { hintFor } from './hints.ts'
 import { lock } from './lock.ts'
-import { observe } from './observe.ts'
+import { isOwnedLink, observe } from './observe.ts'
 import { listProcesses, removeLogs, stopProcess } from './services.ts'
 
 export { EngineError } from './errors.ts'
@@ -38,8 +38,30 @@ export function planUp(model: Model): Plan {
 
 /** What `down` would do. */
 export function planDown(topology: string): Plan {
-  const { state, around } = observe(topology)
-  return diff(state, nothing(topology), around)
+  using handles = openHandles()
+  const first = silenceBridges(handles, topology)
+  const { state, around } = observe(topology, {}, handles)
+  return { topology, operations: [...first, ...diff(state, nothing(topology), around).operations] }
+}
+
+/** From this many links on, what is flooded on a bridge that ends costs more than a message of its own. */
+const MANY_LINKS = 50
+
+/**
+ * Bridges of the host with many ports go down first, before the rest is even looked at: each port that comes or goes
+ * has multicast flooded to all others, in the background and for seconds, and everything is slow meanwhile.
+ */
+function silenceBridges(handles: Handles, topology: string): Operation[] {
+  const host = { name: HOST }
+  const ours = handles
+    .at(host)
+    .labels()
+    .filter((link) => isOwnedLink(link, topology))
+  if (ours.length < MANY_LINKS) return []
+  const because = 'a bridge that is down floods nothing while its ports go'
+  return ours
+    .filter((link) => link.kind === 'bridge' && link.isUp)
+    .map(({ name }) => ({ kind: 'link.set', at: host, name, changes: { up: false }, because }))
 }
 
 function makePlan(handles: Handles, model: Model): { plan: Plan; before: State } {
@@ -76,13 +98,15 @@ export function down(topology: string, progress: Progress = {}): Outcome {
   using handles = openHandles()
   const start = performance.now()
   removeDeadFiles(topology)
+  const first = silenceBridges(handles, topology)
+  run(handles, { topology, operations: first }, {})
   const { state, around } = observe(topology, { isShallow: true }, handles)
   const plan = diff(state, nothing(topology), around)
   run(handles, plan, progress)
   // what was run inside by `exec` and `shell` has lost its network
   for (const { pid } of listProcesses(topology)) stopProcess(pid, { group: false })
   removeLogs(topology)
-  return { topology, operations: plan.operations, ms: performance.now() - start }
+  return { topology, operations: [...first, ...plan.operations], ms: performance.now() - start }
 }
 
 function run(handles: Handles, plan: Plan, progress: Progress, undo?: () => void): void {

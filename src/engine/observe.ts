@@ -7,7 +7,7 @@ import { linkGroup, mark, readMark } from '../plan/marks.ts'
 import { parseNotes } from '../plan/notes.ts'
 import type { Place } from '../plan/operations.ts'
 import { HOST, type LinkState, type NamespaceState, type State, type Surroundings } from '../plan/state.ts'
-import { getLinkLabel, type Link } from '../rtnetlink/index.ts'
+import { getLinkLabel, type Link, type LinkLabel } from '../rtnetlink/index.ts'
 import type { Model, Namespace } from '../topology/model.ts'
 import { codeOf } from './errors.ts'
 import { findForwardChains, readAccepts } from './foreign.ts'
@@ -53,7 +53,7 @@ export function listOwnedNetns(handles: Handles, isBrief = false): OwnedNetns[] 
 }
 
 /** Whether a link of the host is the topology's: by its alias, or by its group while the alias is not yet set. */
-export function isOwnedLink(link: Link, topology: string): boolean {
+export function isOwnedLink(link: LinkLabel, topology: string): boolean {
   const owner = readMark(link.alias)
   return owner ? owner.topology === topology : link.group === linkGroup(topology)
 }

@@ -48,9 +48,6 @@ export function* removeSettings({ current, wanted, ending, gone, shaken }: Conte
   }
 }
 
-/** From this many links on, what the ports of a running bridge flood to each other as they go costs more than a message. */
-export const MANY_LINKS = 50
-
 /**
  * One message for each link; the host's all in one when all of them go. Links whose ends are both in namespaces that
  * end go with those.
@@ -65,10 +62,6 @@ export function* removeLinks({ current, wanted, ending, gone }: Context): Genera
     for (const { link } of going) if (link.kind === 'veth') done.add(`${link.peer.namespace} ${link.peer.interface}`)
     const isWhole = wanted.namespaces.size === 0 && state.netns === undefined
     if (isWhole && going.length > 1 && going.length === made.length) {
-      for (const bridge of going.length < MANY_LINKS ? [] : going.filter((l) => l.link.kind === 'bridge' && l.up)) {
-        const because = 'a bridge that is down floods nothing while its ports go'
-        yield { kind: 'link.set', at, name: bridge.name, changes: { up: false }, because }
-      }
       yield { kind: 'links.delete', at, links: going.map((l) => l.name) }
     } else {
       for (const link of going) yield { kind: 'link.delete', at, link }
