@@ -1,3 +1,4 @@
+// @ts-nocheck: it imports the package as a user has it installed, and types come with the build
 // A program as a user of the library writes it; run by test/library.test.ts with node and with bun, as root.
 import assert from 'node:assert/strict'
 import { ExpectationError, listTopologies, planUp, shellScript, TopologyError, up } from 'hardway'
