@@ -103,7 +103,7 @@ export function down(topology: string, progress: Progress = {}): Outcome {
   const { state, around } = observe(topology, { isShallow: true }, handles)
   const plan = diff(state, nothing(topology), around)
   run(handles, plan, progress)
-  // what was run inside by `exec` and `shell` has lost its network
+  // what was run inside by `exec`, `shell` and services has lost its network
   for (const { pid } of listProcesses(topology)) stopProcess(pid, { group: false })
   removeLogs(topology)
   return { topology, operations: [...first, ...plan.operations], ms: performance.now() - start }

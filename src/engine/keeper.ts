@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Place } from '../plan/operations.ts'
 import type { KeptService } from '../plan/state.ts'
 import { openHandles } from './handles.ts'
-import { isRunning, listProcesses, logPath, ownKeeper, startService } from './services.ts'
+import { isRunning, listProcesses, logPath, ownKeeper, startService, stopProcess } from './services.ts'
 
 /** ms between two looks */
 const STEP = 100
@@ -49,6 +49,8 @@ function look(topology: string, one: Watched): void {
   if (one.pid !== undefined) {
     if (isRunning(one.pid)) return
     if (now - one.since > RECOVERED) one.delay = FIRST_DELAY
+    // what it has started goes on without it, and may hold the port that the next one needs
+    stopProcess(one.pid, { group: true })
     one.pid = undefined
     one.again = now + one.delay
     note(topology, one.service, `ended; it starts again in ${one.delay / 1000} s`)

@@ -132,3 +132,38 @@ test('a changed list changes only what differs; a program that does not exist is
   assert.deepEqual(listProcesses('kept'), [])
   assert.deepEqual(listTopologies(), [])
 })
+
+test('up while a program waits to be started again leaves that to the keeper', { skip: needs('root') }, async () => {
+  const model = topology('false')
+  up(model)
+  await until(
+    () => readFileSync(logPath('kept', 'a', 1), 'utf8'),
+    (log) => log.includes('starts again in 0.8 s'),
+  )
+  assert.equal(servicePid(1), undefined)
+  assert.deepEqual(up(model).operations, [])
+  down('kept')
+})
+
+test('what a program has started ends with it: before it starts again, and with down', {
+  skip: needs('root'),
+}, async () => {
+  const inside = (): number[] => listProcesses('kept').flatMap((p) => (p.service || p.keeper ? [] : [p.pid]))
+  up(topology("sh -c 'sleep 1000; true'"))
+  const [child] = await until(inside, (pids) => pids.length === 1)
+  await until(keeperPid, (pid) => pid !== undefined)
+  await sleep(300)
+  kill(servicePid(1))
+  await until(inside, (pids) => pids.length === 1 && pids[0] !== child)
+  // nobody is left to see that it has ended
+  const leader = servicePid(1)
+  kill(keeperPid())
+  kill(leader)
+  await until(
+    () => servicePid(1),
+    (pid) => pid === undefined,
+  )
+  assert.equal(inside().length, 1)
+  down('kept')
+  assert.deepEqual(listProcesses('kept'), [])
+})

@@ -31,7 +31,7 @@ export interface Process {
   readonly pid: number
   readonly topology: string
   readonly namespace: string
-  /** absent for what `exec` and `shell` started */
+  /** absent for what `exec`, `shell` and services themselves have started */
   readonly service?: ServiceState
   /** of the process that keeps the services running */
   readonly keeper?: KeeperState
@@ -93,10 +93,9 @@ export function listProcesses(topology: string): Process[] {
     if (service === KEEPER) {
       const services = parseList<KeptService>(environment.get(ARGV))
       if (isSessionLeader(pid)) found.push({ pid, topology, namespace, keeper: { services, pid } })
-    } else if (!number) found.push({ pid, topology, namespace })
-    else if (isSessionLeader(pid)) {
+    } else if (number > 0 && isSessionLeader(pid)) {
       found.push({ pid, topology, namespace, service: { number, argv: parseList<string>(environment.get(ARGV)), pid } })
-    }
+    } else found.push({ pid, topology, namespace })
   }
   return found
 }
@@ -154,7 +153,7 @@ function launch(argv: readonly string[], env: NodeJS.ProcessEnv, log: number): n
 
 const pause = new Int32Array(new SharedArrayBuffer(4))
 
-/** Ends a process and its group; kills what does not end in time. */
+/** Ends a process, or its group, of which it may be gone itself; kills it when it does not end in time. */
 export function stopProcess(pid: number, options: { readonly group: boolean }): void {
   const target = options.group ? -pid : pid
   if (!sys.kill(target, SIGTERM)) return

@@ -142,7 +142,9 @@ export function* addAccepts({ current, wanted }: Context): Generator<Operation> 
   }
 }
 
+/** A keeper that stays starts again what has ended; a second start beside it would make two of one service. */
 export function* startServices({ current, wanted }: Context): Generator<Operation> {
+  if (wanted.keeper && keepsTheSame(wanted.keeper, current.keeper)) return
   for (const state of wanted.namespaces.values()) {
     for (const service of added(current.namespaces.get(state.name)?.services, state.services)) {
       yield { kind: 'service.start', at: placeOf(state), service }
