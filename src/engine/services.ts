@@ -2,8 +2,8 @@
  * Services: programs kept running in a namespace. They are found again by marks in their environment, so no file
  * needs to remember them.
  */
-import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { netnsInode } from '../netns/index.ts'
 import type { Place } from '../plan/operations.ts'
 import { HOST, type KeeperState, type KeptService, type ServiceState } from '../plan/state.ts'
@@ -141,9 +141,19 @@ export function ownKeeper(): KeeperState {
   return { services: parseList<KeptService>(process.env[ARGV]), pid: process.pid }
 }
 
+/** Loaded when a program is started: it takes milliseconds, and most topologies run none. */
+function childProcess(): typeof import('node:child_process') {
+  return createRequire(import.meta.url)('node:child_process')
+}
+
 function launch(argv: readonly string[], env: NodeJS.ProcessEnv, log: number): number {
   const [program = '', ...args] = argv
-  const child = spawn(program, args, { detached: true, stdio: ['ignore', log, log], env, cwd: process.cwd() })
+  const child = childProcess().spawn(program, args, {
+    detached: true,
+    stdio: ['ignore', log, log],
+    env,
+    cwd: process.cwd(),
+  })
   // a program that does not exist: the error comes later, but there is no pid now
   child.on('error', () => {})
   if (child.pid === undefined) throw new Error(`${program}: no such program`)

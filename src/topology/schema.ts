@@ -154,7 +154,7 @@ const inside = {
   ),
   run: key(
     v.array(v.union([v.string(), v.array(v.string())])),
-    'programs kept running inside while the topology is up; split into words as a shell does, or given as lists of words',
+    'programs kept running inside while the topology is up, started again when they end, so they must stay in the foreground; split into words as a shell does, or given as lists of words',
   ),
 }
 
