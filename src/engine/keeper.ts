@@ -34,14 +34,30 @@ export async function keep(topology: string): Promise<never> {
   }
 }
 
-/** `up` has started them, or an earlier keeper: those that run are found, the others start at once. */
+/**
+ * `up` has started them, or an earlier keeper: those that run are found. The others have ended since, and what they
+ * have left behind is ended too.
+ */
 function watch(topology: string, services: readonly KeptService[]): Watched[] {
   const running = listProcesses(topology)
   const now = performance.now()
   return services.map((service) => {
-    const found = running.find((p) => p.namespace === service.namespace && p.service?.number === service.number)
-    return { service, pid: found?.pid, since: now, again: now, delay: FIRST_DELAY }
+    const inside = running.filter((p) => p.namespace === service.namespace)
+    const found = inside.find((p) => p.service?.number === service.number)
+    for (const { pid, parent } of inside) {
+      if (!found && parent === service.number) stopProcess(pid, { group: false })
+    }
+    const one: Watched = { service, pid: found?.pid, since: now, again: now, delay: FIRST_DELAY }
+    if (!found) postpone(topology, one, 'ended')
+    return one
   })
+}
+
+/** Notes why, and when it is started again; the next time later. */
+function postpone(topology: string, one: Watched, why: string): void {
+  one.again = performance.now() + one.delay
+  note(topology, one.service, `${why}; it starts again in ${one.delay / 1000} s`)
+  one.delay = Math.min(one.delay * 2, LONGEST_DELAY)
 }
 
 function look(topology: string, one: Watched): void {
@@ -52,18 +68,14 @@ function look(topology: string, one: Watched): void {
     // what it has started goes on without it, and may hold the port that the next one needs
     stopProcess(one.pid, { group: true })
     one.pid = undefined
-    one.again = now + one.delay
-    note(topology, one.service, `ended; it starts again in ${one.delay / 1000} s`)
-    one.delay = Math.min(one.delay * 2, LONGEST_DELAY)
+    postpone(topology, one, 'ended')
   }
   if (now < one.again) return
   try {
     one.pid = start(topology, one.service)
     one.since = now
   } catch (error) {
-    one.again = now + one.delay
-    note(topology, one.service, `cannot be started: ${error instanceof Error ? error.message : String(error)}`)
-    one.delay = Math.min(one.delay * 2, LONGEST_DELAY)
+    postpone(topology, one, `cannot be started: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
 

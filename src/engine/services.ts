@@ -33,6 +33,8 @@ export interface Process {
   readonly namespace: string
   /** absent for what `exec`, `shell` and services themselves have started */
   readonly service?: ServiceState
+  /** number of the service that has started it */
+  readonly parent?: number
   /** of the process that keeps the services running */
   readonly keeper?: KeeperState
 }
@@ -95,7 +97,7 @@ export function listProcesses(topology: string): Process[] {
       if (isSessionLeader(pid)) found.push({ pid, topology, namespace, keeper: { services, pid } })
     } else if (number > 0 && isSessionLeader(pid)) {
       found.push({ pid, topology, namespace, service: { number, argv: parseList<string>(environment.get(ARGV)), pid } })
-    } else found.push({ pid, topology, namespace })
+    } else found.push({ pid, topology, namespace, ...(number > 0 ? { parent: number } : {}) })
   }
   return found
 }
