@@ -77,6 +77,30 @@ for (const name of ['01-veth', '02-routed', '03-bridge', '04-publish']) {
   }
 }
 
+test('a port published on every address: up again does nothing, also with the sysctl that it needs', {
+  skip: needs('root'),
+}, () => {
+  const text = `
+name: everywhere
+bridges: { br0: { addresses: 10.0.0.1/24 } }
+host: { interfaces: { v1: { bridge: br0 } } }
+namespaces: { one: { interfaces: { e: { addresses: 10.0.0.11/24 } }, routes: [ { to: default, via: 10.0.0.1 } ] } }
+links: [ [host:v1, one:e] ]
+publish: [ { listen: ':53/udp', to: one:5353 } ]
+`
+  for (const isolated of [true, false]) {
+    const before = hostState()
+    const wanted = model(text, isolated)
+    assert.ok(up(wanted).operations.some((op) => op.kind === 'sysctl.set' && op.key.endsWith('route_localnet')))
+    try {
+      assert.deepEqual(up(wanted).operations, [])
+    } finally {
+      down(wanted.name)
+    }
+    assert.deepEqual(hostState(), before)
+  }
+})
+
 test('a changed file changes only what differs', { skip: needs('root') }, () => {
   const text = lab('03-bridge')
   up(model(text, false))

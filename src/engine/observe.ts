@@ -1,7 +1,7 @@
 /** Reads the kernel: the present state of a topology, and of its surroundings what a plan needs. Changes nothing. */
 import { readFileSync } from 'node:fs'
 import { deadMark, listNetns } from '../netns/index.ts'
-import { netnsOf } from '../plan/desired.ts'
+import { netnsOf, sysctlsOf } from '../plan/desired.ts'
 import { addressKey, neighbourKey, routeKey, ruleKey, serviceKey } from '../plan/keys.ts'
 import { linkGroup, mark, readMark } from '../plan/marks.ts'
 import { parseNotes } from '../plan/notes.ts'
@@ -102,7 +102,8 @@ export function sysctlPath(key: string): string {
 function readSysctls(handles: Handles, places: readonly Place[], model: Model | undefined): Surroundings['sysctls'] {
   const values = new Map<string, Map<string, string>>()
   for (const place of places) {
-    const keys = model?.namespaces.find((n) => n.name === place.name)?.sysctls ?? []
+    const namespace = model?.namespaces.find((n) => n.name === place.name)
+    const keys = model && namespace ? sysctlsOf(model, namespace) : []
     if (keys.length === 0) continue
     const found = handles.at(place).inside(() => keys.map(({ key }) => [key, readSysctl(key)] as const))
     values.set(place.name, new Map(found.filter((pair): pair is readonly [string, string] => pair[1] !== undefined)))
@@ -226,7 +227,10 @@ export function observe(topology: string, options: ObserveOptions = {}, shared?:
       ...(place.netns === undefined ? {} : { netns: place.netns }),
       links: new Map([...existing, ...(states.get(place.name) ?? [])]),
       ...settingMaps(settings),
-      sysctls: observedSysctls(handle, isHost ? notedSysctls : (wanted?.sysctls.map((s) => s.key) ?? [])),
+      sysctls: observedSysctls(
+        handle,
+        isHost ? notedSysctls : model && wanted ? sysctlsOf(model, wanted).map((s) => s.key) : [],
+      ),
       ruleset: table.ruleset,
       notes: table.notes,
       accepts: isHost ? readAccepts(handle, mark(topology)) : new Map(),

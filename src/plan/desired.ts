@@ -37,6 +37,12 @@ function linkState(i: Interface): LinkState {
   }
 }
 
+/** The sysctls of a namespace: those of the file, and those that its published ports need. */
+export function sysctlsOf(model: Model, namespace: Namespace): SysctlState[] {
+  const publishes = model.publish.filter((p) => p.namespace === namespace.name)
+  return [...localnetSysctls(namespace, publishes), ...namespace.sysctls]
+}
+
 /** Devices through which published loopback addresses reach their targets must route 127.0.0.0/8. */
 function localnetSysctls(namespace: Namespace, publishes: readonly Publish[]): SysctlState[] {
   const targets = publishes.filter(publishesLoopback)
@@ -80,7 +86,7 @@ function namespaceState(model: Model, namespace: Namespace, around: Surroundings
     routes: keyed(namespace.routes, routeKey),
     rules: keyed(namespace.rules, ruleKey),
     neighbours: keyed(namespace.neighbours, neighbourKey),
-    sysctls: keyed([...localnetSysctls(namespace, publishes), ...namespace.sysctls], (s) => s.key),
+    sysctls: keyed(sysctlsOf(model, namespace), (s) => s.key),
     ruleset: buildRuleset(here(model.masquerade), publishes, device),
     notes: [],
     accepts: keyed(
