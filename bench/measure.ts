@@ -80,12 +80,12 @@ async function peakMemory(contender: Contender): Promise<number | undefined> {
 }
 
 /**
- * Waits until the machine is idle, at most a minute: the kernel takes namespaces away in the background, and the next
- * run must not pay for it.
+ * Waits until the machine is idle, at most three seconds: the kernel takes namespaces away in the background, and the
+ * next run must not pay for it. A machine that others keep busy gets its figures, too; the contenders take turns.
  */
 async function settle(): Promise<void> {
   let calm = 0
-  for (let attempt = 0; attempt < 600 && calm < 2; attempt++) {
+  for (let attempt = 0; attempt < 30 && calm < 2; attempt++) {
     const before = busyTicks()
     await Bun.sleep(100)
     // of 10 ticks a processor; one is this process itself

@@ -16,6 +16,7 @@ const testPackages = [
   'jq',
   'util-linux',
   'busybox-static',
+  'conntrack',
 ]
 
 /**

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { findProgram, needs } from '../../test/support/need.ts'
+import { needs } from '../../test/support/need.ts'
 import * as sys from '../sys/index.ts'
 import { deleteFlows, listFlows, openConntrack } from './conntrack.ts'
 import { encodeSocketAddress } from './sockaddr.ts'
@@ -49,7 +49,7 @@ test('flows are listed with both directions, and what NAT did to them', { skip: 
   assert.equal(six.reply.destination, 'fd00::1')
 })
 
-test('the list is that of conntrack -L', { skip: needs('root', 'ip', 'nft') || !findProgram('conntrack') }, () => {
+test('the list is that of conntrack -L', { skip: needs('root', 'ip', 'nft', 'conntrack') }, () => {
   using lab = createTracked()
   using socket = lab.enter('b', openConntrack)
   for (let port = 6000; port < 6020; port++) sendUdp(lab, port % 2 ? '10.0.0.2' : 'fd00::2', port)

@@ -3,7 +3,17 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { needs } from '../../test/support/need.ts'
 import type { Socket } from '../netlink/index.ts'
-import { addLink, addTap, deleteLink, getLink, type LinkSpec, listLinks, setBridgePort, setLink } from './index.ts'
+import {
+  addLink,
+  addTap,
+  deleteLink,
+  getLink,
+  type Link,
+  type LinkSpec,
+  listLinks,
+  setBridgePort,
+  setLink,
+} from './index.ts'
 import { inWordsOfIp } from './test-ip-words.ts'
 import { inFreshNetns, run } from './testing.ts'
 
@@ -176,13 +186,22 @@ test('a list of ours has every attribute that ip shows, with its value', { skip:
   })
 })
 
+/** A port takes part once the kernel has worked off its carrier, in the background (linkwatch). */
+function joined(socket: Socket, name: string): Link | undefined {
+  for (const end = performance.now() + 3000; ; Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)) {
+    const link = listLinks(socket).find((l) => l.name === name)
+    const slave = link?.slave && 'data' in link.slave ? link.slave.data : undefined
+    if (performance.now() > end || (slave && 'state' in slave && slave.state !== 'disabled')) return link
+  }
+}
+
 test('the timers and states of spanning tree are read as ip shows them', { skip: needs('root', 'ip') }, () => {
   inFreshNetns((socket) => {
     run('ip link add b0 type bridge stp_state 1')
     run('ip link add v0 type veth peer name v1')
     run('ip link set v0 master b0')
     for (const name of ['b0', 'v0', 'v1']) run(`ip link set ${name} up`)
-    const v0 = listLinks(socket).find((link) => link.name === 'v0')
+    const v0 = joined(socket, 'v0')
     assert.ok(v0?.slave && 'data' in v0.slave)
     assert.equal(v0.slave.data?.state, 'listening')
     assert.ok((v0.slave.data.forwardDelayTimer ?? 0n) > 0n)

@@ -22,6 +22,7 @@ export type Program =
   | 'strace'
   | 'docker'
   | 'dockerd'
+  | 'conntrack'
   | 'podman'
 
 /** `module:vxlan`: a part of the kernel, built in or as a module: a kind of link, `sch_…`, or any module's name. */
