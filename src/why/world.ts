@@ -1,9 +1,8 @@
 /** Every network namespace of this machine that can be found: by file, by process, by container. */
 import { readdirSync, statSync } from 'node:fs'
 import { currentNetns, listNetns, NETNS_DIR, netnsInode, openNetnsFile } from '../netns/index.ts'
-import { readMark } from '../plan/marks.ts'
 import { HOST } from '../plan/state.ts'
-import { getLinkLabel, getNamespaceId } from '../rtnetlink/index.ts'
+import { getNamespaceId } from '../rtnetlink/index.ts'
 import { openSpace, type Space } from './space.ts'
 
 const DOCKER_DIR = '/run/docker/netns'
