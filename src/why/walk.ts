@@ -1,0 +1,393 @@
+/** The way of a packet through one namespace after the other, as the kernel would take it. */
+import { isLinkLocalV6 } from '../ip/index.ts'
+import type { Link, Route } from '../rtnetlink/index.ts'
+import { addFault, addHop, type Context, type Outcome, stopped, unknown } from './context.ts'
+import { deviceOf, passHook } from './firewall.ts'
+import { dadFault, resolve, reversePath } from './neighbours.ts'
+import type { Packet, Tracking, Tuple } from './packet.ts'
+import { blameRule, formatRoute, routeOf } from './routes.ts'
+import { type Crossing, deviceName, type End, type Fault } from './segment.ts'
+import type { Space } from './space.ts'
+
+/** Namespaces that one packet may pass: as many as its time to live. */
+const LIMIT = 64
+
+const LOOPBACK = 1
+
+export function tupleOf({ source, destination, sourcePort, destinationPort }: Tuple): Tuple {
+  return {
+    source,
+    destination,
+    ...(sourcePort === undefined ? {} : { sourcePort }),
+    ...(destinationPort === undefined ? {} : { destinationPort }),
+  }
+}
+
+export function mirror({ source, destination, sourcePort, destinationPort }: Tuple): Tuple {
+  return {
+    source: destination,
+    destination: source,
+    ...(destinationPort === undefined ? {} : { sourcePort: destinationPort }),
+    ...(sourcePort === undefined ? {} : { destinationPort: sourcePort }),
+  }
+}
+
+function isSameTuple(a: Tuple, b: Tuple): boolean {
+  const samePort = (x: number | undefined, y: number | undefined): boolean =>
+    x === undefined || y === undefined || x === y
+  return (
+    a.source === b.source &&
+    a.destination === b.destination &&
+    samePort(a.sourcePort, b.sourcePort) &&
+    samePort(a.destinationPort, b.destinationPort)
+  )
+}
+
+/** What connection tracking of the namespace makes of the packet when it comes there. */
+function track(context: Context, space: Space, packet: Packet): Packet {
+  const known = context.trackings.get(space.inode)
+  if (context.way === 'answer' && known && isSameTuple(known.reply, packet)) {
+    return { ...packet, tracking: { ...known, direction: 'reply', state: 'established' } }
+  }
+  const state = context.way === 'request' || packet.protocol === 'udp' ? 'new' : 'invalid'
+  const tracking: Tracking = {
+    state,
+    direction: 'original',
+    original: tupleOf(packet),
+    reply: mirror(packet),
+    mark: 0,
+    isSourceTranslated: false,
+    isDestinationTranslated: false,
+  }
+  return { ...packet, tracking }
+}
+
+/** Remembers what rules made of the flow. */
+function remember(context: Context, space: Space, packet: Packet): void {
+  if (context.way === 'request') context.trackings.set(space.inode, packet.tracking)
+}
+
+/** A packet that a program in `space` makes. Its source is chosen by the route when it is ''. */
+export function send(context: Context, space: Space, made: Packet): Outcome {
+  const routed = routeOf(space, made)
+  if ('unknown' in routed) return unknown(routed.unknown)
+  if ('fault' in routed) {
+    addFault(context, 'route', routed.fault)
+    return stopped(routed.fault, made)
+  }
+  const chosen = chooseSource(context, space, made, routed.route)
+  if ('kind' in chosen) return chosen
+  describeRoute(context, space, routed.route)
+  const out = space.link(routed.route.index)
+  const tracked = track(context, space, { ...chosen, ...(out ? { out: deviceOf(out) } : {}) })
+  const before = full(context, space, tracked)
+  if (before) return before
+  const output = passHook(context, space, 'output', tracked)
+  if (output.kind !== 'pass') return output
+  let { route } = routed
+  if (output.isRerouted) {
+    const again = routeOf(space, output.packet)
+    if ('unknown' in again) return unknown(again.unknown)
+    if ('fault' in again) {
+      addFault(context, 'route', again.fault)
+      return stopped(again.fault, output.packet)
+    }
+    route = again.route
+    describeRoute(context, space, route)
+  }
+  return leave(context, space, output.packet, route)
+}
+
+function chooseSource(context: Context, space: Space, made: Packet, route: Route): Packet | Outcome {
+  if (made.source !== '') return made
+  const source = route.src ?? (route.type === 'local' ? made.destination : undefined)
+  const own = space.addresses().find((a) => a.address.address === source)
+  const link = space.link(own?.index)
+  if (own && link && own.flags.some((f) => f === 'tentative' || f === 'dadfailed')) {
+    const fault = dadFault(space, link, own)
+    addFault(context, 'address', fault)
+    return stopped(fault, made)
+  }
+  if (source === undefined) {
+    const dev = space.link(route.index)
+    const pending = space
+      .addresses()
+      .find(
+        (a) =>
+          a.address.family === made.family &&
+          a.scope !== 'link' &&
+          a.flags.some((f) => f === 'tentative' || f === 'dadfailed'),
+      )
+    const at = space.link(pending?.index)
+    const fault: Fault =
+      pending && at
+        ? dadFault(space, at, pending)
+        : {
+            code: 'NO_ADDRESS',
+            space,
+            object: dev ? deviceName(space, dev) : space.name,
+            text: `${space.name} has no IPv${made.family} address to send from`,
+            remedy: `ip address add ADDRESS/LENGTH dev ${dev?.name ?? 'DEVICE'}`,
+          }
+    addFault(context, 'address', fault)
+    return stopped(fault, made)
+  }
+  return { ...made, source }
+}
+
+function describeRoute(context: Context, space: Space, route: Route): void {
+  const text = formatRoute(space, route)
+  addHop(context, space, 'route', text, route.type === 'local' ? `${route.to.address} is here` : `route: ${text}`)
+}
+
+/** From the route to the wire: postrouting, then the device. */
+function leave(context: Context, space: Space, packet: Packet, route: Route): Outcome {
+  const out = space.link(route.index)
+  if (route.type === 'local') return loopBack(context, space, packet)
+  if (route.type !== 'unicast' || !out) return unknown(`a ${route.type} route is not followed`)
+  const tooBig = bigger(space, packet, route.metrics?.mtu ?? out.mtu, deviceName(space, out))
+  const post = passHook(context, space, 'postrouting', { ...packet, out: deviceOf(out) })
+  if (post.kind !== 'pass') return post
+  remember(context, space, post.packet)
+  if (tooBig) {
+    addFault(context, 'device', tooBig)
+    return stopped(tooBig, post.packet)
+  }
+  const nextHop = route.via ?? post.packet.destination
+  const found = resolve(context, space, out, nextHop, post.packet)
+  if (found.kind === 'unknown') {
+    addHop(context, space, 'device', deviceName(space, out), found.text, 'unknown')
+    return unknown(found.text)
+  }
+  if (found.kind === 'fault') {
+    const blame = /^(NO_ADDRESS|ROUTE_WRONG_DEV|NO_NEIGHBOUR)$/.test(found.fault.code)
+      ? blameRule(space, packet)
+      : undefined
+    return stopped(blame ?? found.fault, post.packet)
+  }
+  return arrive(context, found.end, post.packet)
+}
+
+/** To an address of the namespace itself: out of the loopback device and in again. */
+function loopBack(context: Context, space: Space, packet: Packet): Outcome {
+  const lo = space.link(LOOPBACK)
+  if (!lo) return unknown(`${space.name} has no loopback device`)
+  const out = deviceOf(lo)
+  const post = passHook(context, space, 'postrouting', { ...packet, out })
+  if (post.kind !== 'pass') return post
+  if (!lo.isUp) {
+    const fault: Fault = {
+      code: 'LOOPBACK_DOWN',
+      space,
+      object: deviceName(space, lo),
+      text: `the loopback device of ${space.name} is switched off, and with it the way to its own addresses`,
+      remedy: 'ip link set lo up',
+      file: 'interfaces: { lo: { up: true } }',
+    }
+    addFault(context, 'device', fault)
+    return stopped(fault, packet)
+  }
+  const pre = passHook(context, space, 'prerouting', { ...withoutOut(post.packet), in: out })
+  if (pre.kind !== 'pass') return pre
+  return deliver(context, space, pre.packet)
+}
+
+function withoutOut({ out: _, physicalIn: _in, physicalOut: _out, ...packet }: Packet): Packet {
+  return packet
+}
+
+function bigger(space: Space, packet: Packet, mtu: number, at: string): Fault | undefined {
+  if (packet.length <= mtu) return undefined
+  const [, device = at] = at.split(':')
+  return {
+    code: 'MTU_TOO_SMALL',
+    space,
+    object: `${at} mtu ${mtu}`,
+    text: `a packet of ${packet.length} bytes does not fit ${at}, whose MTU is ${mtu}`,
+    remedy: `ip link set ${device} mtu ${packet.length}`,
+    file: `${device}: { mtu: ${packet.length} }`,
+  }
+}
+
+/** The frame crosses the segment and comes to a protocol stack. */
+function arrive(context: Context, end: End, packet: Packet): Outcome {
+  const { space, link } = end
+  if (packet.length > end.mtu.bytes) {
+    const at = end.steps.find((s) => deviceName(s.space, s.link) === end.mtu.at)
+    const fault = bigger(at?.space ?? space, packet, end.mtu.bytes, end.mtu.at)
+    if (fault) {
+      addFault(context, 'device', fault)
+      return stopped(fault, packet)
+    }
+  }
+  let crossing = packet
+  for (const one of end.crossings) {
+    const passed = cross(context, one, crossing)
+    if (passed.kind !== 'pass') return passed
+    crossing = passed.packet
+  }
+  return receive(context, space, link, withoutOut(crossing))
+}
+
+/** The rules that a bridge runs for frames that go from port to port. */
+function cross(context: Context, { space, from, to, bridge }: Crossing, packet: Packet): ReturnType<typeof passHook> {
+  const physicalIn = deviceOf(from)
+  const common = { ...withoutOut(packet), physicalIn, ...(to ? { physicalOut: deviceOf(to) } : {}) }
+  // bridge tables see the ports themselves
+  const bridgeHooks = to ? (['prerouting', 'forward', 'postrouting'] as const) : (['prerouting', 'input'] as const)
+  let current = packet
+  for (const hook of bridgeHooks) {
+    const isOut = hook === 'forward' || hook === 'postrouting'
+    const seen = { ...withoutOut(current), in: physicalIn, ...(isOut && to ? { out: deviceOf(to) } : {}) }
+    const passed = passHook(context, space, hook, seen, 'bridge')
+    if (passed.kind !== 'pass') return passed
+    current = { ...passed.packet, tracking: packet.tracking }
+  }
+  const key = `net.bridge.bridge-nf-call-ip${packet.family === 6 ? '6' : ''}tables`
+  if (!to || space.sysctl(key) !== '1') return { kind: 'pass', packet, isRerouted: false, isTranslated: false }
+  const device = deviceOf(bridge)
+  let ip = track(context, space, { ...common, in: device })
+  const full_ = full(context, space, ip)
+  if (full_ && full_.kind !== 'delivered') return full_
+  for (const hook of ['prerouting', 'forward', 'postrouting'] as const) {
+    const passed = passHook(context, space, hook, hook === 'prerouting' ? ip : { ...ip, out: device })
+    if (passed.kind !== 'pass') return passed
+    if (passed.isTranslated) {
+      return unknown(
+        `the bridge ${bridge.name} translates addresses between its ports (${key} = 1), which is not followed`,
+      )
+    }
+    ip = passed.packet
+  }
+  return { kind: 'pass', packet, isRerouted: false, isTranslated: false }
+}
+
+/** A packet that comes in by a device: for here, or to be forwarded. */
+export function receive(context: Context, space: Space, link: Link, came: Packet): Outcome {
+  const visits = (context.visits.get(space.name) ?? 0) + 1
+  context.visits.set(space.name, visits)
+  if (visits > LIMIT || came.ttl <= 1) return unknown('the packet goes round in a circle')
+  const device = deviceOf(link)
+  const tracked = track(context, space, { ...came, in: device })
+  const ingress = passHook(context, space, 'ingress', tracked, 'netdev')
+  if (ingress.kind !== 'pass') return ingress
+  const crowded = full(context, space, tracked)
+  if (crowded) return crowded
+  const pre = passHook(context, space, 'prerouting', { ...ingress.packet, tracking: tracked.tracking })
+  if (pre.kind !== 'pass') return pre
+  const { packet } = pre
+  const martian = loopbackFault(space, link, packet)
+  if (martian) {
+    addFault(context, 'sysctl', martian)
+    return stopped(martian, packet)
+  }
+  const answer = space.route({
+    to: packet.destination,
+    from: packet.source,
+    iif: link.index,
+    ...(packet.mark === 0 ? {} : { mark: packet.mark }),
+  })
+  if ('errno' in answer && answer.errno === 'EXDEV') {
+    const fault = reversePath(space, link, packet.source)
+    addFault(context, 'sysctl', fault)
+    return stopped(fault, packet)
+  }
+  if ('route' in answer && answer.route.type === 'local') {
+    addHop(context, space, 'route', formatRoute(space, answer.route), `${packet.destination} is here`)
+    return deliver(context, space, packet)
+  }
+  if (space.addresses().some((a) => a.address.address === packet.source && !isLinkLocalV6(packet.source))) {
+    return twin(context, space, link, packet)
+  }
+  return forward(context, space, link, packet)
+}
+
+/** The receiver has the sender's own address: the kernel takes the packet for forged, or answers itself. */
+function twin(context: Context, space: Space, link: Link, packet: Packet): Outcome {
+  const fault: Fault = {
+    code: 'ADDRESS_DUPLICATE',
+    space,
+    object: packet.source,
+    text: `${space.name} has the sender's address ${packet.source} itself, and drops what comes from it by ${link.name}`,
+    remedy: `ip address del ${packet.source} dev ${space.link(space.addresses().find((a) => a.address.address === packet.source)?.index)?.name ?? link.name}`,
+  }
+  addFault(context, 'address', fault)
+  return stopped(fault, packet)
+}
+
+function loopbackFault(space: Space, link: Link, packet: Packet): Fault | undefined {
+  const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1'
+  if (!isLoopback(packet.destination) && !isLoopback(packet.source)) return undefined
+  const key = `net.ipv4.conf.${link.name}.route_localnet`
+  if (packet.family === 4 && (space.sysctl(key) === '1' || space.sysctl('net.ipv4.conf.all.route_localnet') === '1'))
+    return undefined
+  return {
+    code: 'ROUTE_LOCALNET_OFF',
+    space,
+    object: `${key} = 0`,
+    text: `a packet ${isLoopback(packet.source) ? `from ${packet.source}` : `to ${packet.destination}`} does not pass ${deviceName(space, link)}: loopback addresses stay inside`,
+    remedy: `sysctl -w ${key}=1`,
+    file: `sysctls: { ${key}: 1 }`,
+  }
+}
+
+function forward(context: Context, space: Space, link: Link, packet: Packet): Outcome {
+  const off = forwardingOff(space, link, packet)
+  if (off) {
+    addFault(context, 'sysctl', off)
+    return stopped(off, packet)
+  }
+  const routed = routeOf(space, packet, packet.family === 4 ? link : undefined)
+  if ('unknown' in routed) return unknown(routed.unknown)
+  if ('fault' in routed) {
+    addFault(context, 'route', routed.fault)
+    return stopped(routed.fault, packet)
+  }
+  const { route } = routed
+  describeRoute(context, space, route)
+  const out = space.link(route.index)
+  if (!out) return unknown(`the route ${formatRoute(space, route)} has no device`)
+  const passed = passHook(context, space, 'forward', { ...packet, ttl: packet.ttl - 1, out: deviceOf(out) })
+  if (passed.kind !== 'pass') return passed
+  return leave(context, space, passed.packet, route)
+}
+
+function forwardingOff(space: Space, link: Link, packet: Packet): Fault | undefined {
+  const key = packet.family === 4 ? `net.ipv4.conf.${link.name}.forwarding` : 'net.ipv6.conf.all.forwarding'
+  if (space.sysctl(key) !== '0') return undefined
+  const whole = packet.family === 4 ? 'net.ipv4.ip_forward' : key
+  const said = space.sysctl(whole) === '0' ? whole : key
+  return {
+    code: 'FORWARDING_OFF',
+    space,
+    object: `${said} = 0`,
+    text: `${space.name} does not forward what comes in by ${link.name}: ${said} = 0`,
+    remedy: `sysctl -w ${said}=1`,
+    file: `sysctls: { ${said}: 1 }`,
+  }
+}
+
+/** The packet is for this namespace: the input rules, then whoever listens. */
+function deliver(context: Context, space: Space, packet: Packet): Outcome {
+  const input = passHook(context, space, 'input', withoutOut(packet))
+  if (input.kind !== 'pass') return input
+  remember(context, space, input.packet)
+  return { kind: 'delivered', space, packet: input.packet }
+}
+
+/** A table of connection tracking that is full drops every new flow. */
+function full(context: Context, space: Space, packet: Packet): Outcome | undefined {
+  if (packet.tracking.state !== 'new') return undefined
+  const [count, max] = ['count', 'max'].map((key) => space.sysctl(`net.netfilter.nf_conntrack_${key}`))
+  if (count === undefined || max === undefined || Number(max) === 0 || Number(count) < Number(max)) return undefined
+  const fault: Fault = {
+    code: 'CONNTRACK_FULL',
+    space,
+    object: `net.netfilter.nf_conntrack_max = ${max}`,
+    text: `connection tracking of ${space.name} is full (${count} of ${max} flows): it drops every new one`,
+    remedy: `sysctl -w net.netfilter.nf_conntrack_max=${Math.max(65536, Number(max) * 2)}`,
+    file: `sysctls: { net.netfilter.nf_conntrack_max: ${Math.max(65536, Number(max) * 2)} }`,
+  }
+  addFault(context, 'tracking', fault)
+  return stopped(fault, packet)
+}
