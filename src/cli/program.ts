@@ -92,6 +92,21 @@ const verbs: Readonly<Record<string, AddVerb>> = {
       json('verify'),
     ]).action(async (file, options) => done(await (await import('./verbs/up.ts')).runVerify(file, options))),
 
+  why: (program, done) =>
+    addOptions(
+      program
+        .command('why')
+        .argument('<FROM>')
+        .argument('<TO[:PORT][/PROTO]>')
+        .description('whether a packet arrives, hop by hop, and what stops it'),
+      [
+        flag('why', '--size <bytes>', 'of the whole packet: for links with a small MTU'),
+        flag('why', '--sport <port>', 'the port that it is sent from'),
+        flag('why', '--ipv6', 'by IPv6, where TO is a name'),
+        json('why'),
+      ],
+    ).action(async (from, to, options) => done((await import('./verbs/why.ts')).runWhy(from, to, options))),
+
   exec: (program) =>
     program
       .command('exec')

@@ -16,16 +16,18 @@ export interface Context {
   readonly visits: Map<string, number>
 }
 
-export type Outcome =
-  | { readonly kind: 'delivered'; readonly space: Space; readonly packet: Packet }
+/** The packet does not get further, or nobody can say whether it does. */
+export type Ended =
   | { readonly kind: 'stopped'; readonly fault: Fault; readonly packet: Packet }
   | { readonly kind: 'unknown'; readonly text: string }
 
-export function stopped(fault: Fault, packet: Packet): Outcome {
+export type Outcome = { readonly kind: 'delivered'; readonly space: Space; readonly packet: Packet } | Ended
+
+export function stopped(fault: Fault, packet: Packet): Ended {
   return { kind: 'stopped', fault, packet }
 }
 
-export function unknown(text: string): Outcome {
+export function unknown(text: string): Ended {
   return { kind: 'unknown', text }
 }
 

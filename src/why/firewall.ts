@@ -1,7 +1,7 @@
 /** The hooks of a namespace's firewall, on the way of a packet. */
 import { tableName } from '../plan/marks.ts'
 import type { Link } from '../rtnetlink/index.ts'
-import { addHop, type Context, type Outcome, stopped, unknown } from './context.ts'
+import { addHop, type Context, type Ended, stopped, unknown } from './context.ts'
 import {
   type AddressType,
   type FilterWorld,
@@ -19,7 +19,7 @@ import type { Space } from './space.ts'
 
 export type Hooked =
   | { readonly kind: 'pass'; readonly packet: Packet; readonly isRerouted: boolean; readonly isTranslated: boolean }
-  | Exclude<Outcome, { kind: 'delivered' }>
+  | Ended
 
 const firewalls = new WeakMap<Space, Firewall>()
 

@@ -321,6 +321,7 @@ function missingAddress(space: Space, device: Link, ip: string, segment: Segment
     object: ip,
     text: `nobody behind ${deviceName(space, device)} has the address ${ip}`,
     remedy: at ? `ip address add ${ip}/${ip.includes(':') ? 64 : 24} dev ${at.link.name}` : `ip route get ${ip}`,
+    ...(likely ? { isBare: true } : {}),
     ...(at ? { file: `${at.link.name}: { addresses: ${ip}/${ip.includes(':') ? 64 : 24} }` } : {}),
   }
 }

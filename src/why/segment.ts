@@ -23,6 +23,8 @@ export interface Fault {
   readonly remedy: string
   /** what to change in the topology file */
   readonly file?: string
+  /** of a missing address: a device on the link has none, and is the likely one to lack it */
+  readonly isBare?: true
 }
 
 /** A device at which a frame is handed to the protocol stack of its namespace. */

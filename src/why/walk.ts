@@ -1,7 +1,7 @@
 /** The way of a packet through one namespace after the other, as the kernel would take it. */
 import { isLinkLocalV6 } from '../ip/index.ts'
 import type { Link, Route } from '../rtnetlink/index.ts'
-import { addFault, addHop, type Context, type Outcome, stopped, unknown } from './context.ts'
+import { addFault, addHop, type Context, type Ended, type Outcome, stopped, unknown } from './context.ts'
 import { deviceOf, passHook } from './firewall.ts'
 import { dadFault, resolve, reversePath } from './neighbours.ts'
 import type { Packet, Tracking, Tuple } from './packet.ts'
@@ -247,8 +247,8 @@ function cross(context: Context, { space, from, to, bridge }: Crossing, packet: 
   if (!to || space.sysctl(key) !== '1') return { kind: 'pass', packet, isRerouted: false, isTranslated: false }
   const device = deviceOf(bridge)
   let ip = track(context, space, { ...common, in: device })
-  const full_ = full(context, space, ip)
-  if (full_ && full_.kind !== 'delivered') return full_
+  const crowded = full(context, space, ip)
+  if (crowded) return crowded
   for (const hook of ['prerouting', 'forward', 'postrouting'] as const) {
     const passed = passHook(context, space, hook, hook === 'prerouting' ? ip : { ...ip, out: device })
     if (passed.kind !== 'pass') return passed
@@ -376,7 +376,7 @@ function deliver(context: Context, space: Space, packet: Packet): Outcome {
 }
 
 /** A table of connection tracking that is full drops every new flow. */
-function full(context: Context, space: Space, packet: Packet): Outcome | undefined {
+function full(context: Context, space: Space, packet: Packet): Ended | undefined {
   if (packet.tracking.state !== 'new') return undefined
   const [count, max] = ['count', 'max'].map((key) => space.sysctl(`net.netfilter.nf_conntrack_${key}`))
   if (count === undefined || max === undefined || Number(max) === 0 || Number(count) < Number(max)) return undefined

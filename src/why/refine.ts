@@ -1,0 +1,90 @@
+/** The same fault has several names: which one it is depends on what the whole way was. */
+
+import type { Context } from './context.ts'
+import { passHook } from './firewall.ts'
+import type { Packet } from './packet.ts'
+import type { Fault } from './segment.ts'
+import type { Space } from './space.ts'
+
+/** 10/8, 172.16/12, 192.168/16, 100.64/10, link-local; fc00::/7 and fe80::/10. Networks for documentation count as public. */
+export function isPrivate(address: string): boolean {
+  if (address.includes(':')) return /^f[cd]|^fe[89ab]/.test(address)
+  const [a = 0, b = 0] = address.split('.').map(Number)
+  return a === 10 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168) || (a === 100 && b >= 64 && b < 128)
+}
+
+/** On the way there: what the translations before the fault make of it. */
+export function refineRequest(context: Context, fault: Fault, packet: Packet, asked: string): Fault {
+  const translated = [...context.trackings.values()].some((t) => t.isDestinationTranslated)
+  const isLost = fault.code === 'NO_ADDRESS' || fault.code === 'NO_ROUTE' || fault.code === 'NO_NEIGHBOUR'
+  const isElsewhere = translated || packet.destination !== asked
+  if (!isLost || !isElsewhere || (fault.code === 'NO_ADDRESS' && fault.isBare)) return fault
+  return {
+    ...fault,
+    code: 'DNAT_TO_NOWHERE',
+    text: `${asked} is translated to ${packet.destination}, and ${fault.text}`,
+    file: `publish: [ { listen: …, to: NAMESPACE:${packet.destinationPort ?? 'PORT'} } ]`,
+  }
+}
+
+/** Nothing takes the packet where it arrives: a port that was to be published, or one that nobody serves. */
+export function refineDelivery(context: Context, origin: Space, space: Space, packet: Packet, fault: Fault): Fault {
+  if (fault.code !== 'NOT_LISTENING') return fault
+  const isTranslated = [...context.trackings.values()].some((t) => t.isDestinationTranslated)
+  if (isTranslated || !forwards(space, packet)) return fault
+  const at = `${packet.destination}:${packet.destinationPort}`
+  if (origin === space && wouldTranslate(context, space, packet)) {
+    return {
+      ...fault,
+      code: 'NO_OUTPUT_DNAT',
+      object: at,
+      text: `${at} is published for packets that come in (prerouting), not for those that ${space.name} makes itself (output)`,
+      remedy: `nft add rule ip TABLE output ip daddr ${packet.destination} ${packet.protocol} dport ${packet.destinationPort} dnat to TARGET`,
+      file: 'publish: # covers both',
+    }
+  }
+  if (packet.destination.startsWith('127.')) return fault
+  return {
+    ...fault,
+    code: 'DNAT_MISSING',
+    object: at,
+    text: `nothing listens on ${at} in ${space.name}, and no rule publishes it from there`,
+    remedy: `nft add rule ip TABLE prerouting ip daddr ${packet.destination} ${packet.protocol} dport ${packet.destinationPort} dnat to TARGET`,
+    file: `publish: [ { listen: '${at}/${packet.protocol}', to: NAMESPACE:PORT } ]`,
+  }
+}
+
+function forwards(space: Space, packet: Packet): boolean {
+  const key = packet.family === 4 ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding'
+  return space.sysctl(key) === '1'
+}
+
+/** Whether the rules for incoming packets would translate it, on any device. */
+function wouldTranslate(context: Context, space: Space, packet: Packet): boolean {
+  const quiet: Context = { ...context, hops: [], trackings: new Map() }
+  const { out: _, ...bare } = packet
+  return space.links().some((link) => {
+    if (!link.isUp || link.name === 'lo') return false
+    const { index, name, group, mac } = link
+    const device = { index, name, group, ...(mac === undefined ? {} : { mac }) }
+    const tracking = { ...packet.tracking, state: 'new' as const, isDestinationTranslated: false }
+    const passed = passHook(quiet, space, 'prerouting', { ...bare, in: device, tracking })
+    return passed.kind === 'pass' && passed.isTranslated
+  })
+}
+
+/** On the way back. */
+export function refineAnswer(fault: Fault, packet: Packet, isRouterMasquerading: boolean): Fault {
+  if (fault.code !== 'NO_ROUTE') return fault
+  const needsTranslation = isPrivate(packet.destination) && !isPrivate(packet.source)
+  if (!needsTranslation && !isRouterMasquerading) {
+    return { ...fault, code: 'NO_RETURN_ROUTE', text: `the answer has no way back: ${fault.text}` }
+  }
+  return {
+    ...fault,
+    code: 'NO_MASQUERADE',
+    text: `the answer has no way back: ${fault.text}, and no router on the way put its own address in place of ${packet.destination}`,
+    remedy: `nft add rule ip TABLE postrouting ip saddr ${packet.destination} oifname DEVICE masquerade # where the packet leaves`,
+    file: `masquerade: [ { from: ${packet.destination}${packet.family === 4 ? '/32' : '/128'}, out: default } ]`,
+  }
+}
