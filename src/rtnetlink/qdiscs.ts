@@ -8,6 +8,7 @@ import {
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
+  type Reader,
   type Request,
   request,
   type Socket,
@@ -151,11 +152,18 @@ function writeHtb(to: Writer, { defaultClass, r2q = 10 }: Htb): void {
 }
 
 export interface QdiscOptions {
-  readonly tbf?: Pick<Tbf, 'rate' | 'limit'>
+  readonly tbf?: Pick<Tbf, 'rate' | 'limit' | 'burst'>
   readonly defaultClass?: number
 }
 
 type Options = { readonly write: QdiscSpec } | { readonly read: QdiscOptions }
+
+function readTbf(parms: Reader): NonNullable<QdiscOptions['tbf']> {
+  const rate = parms.u32(8)
+  // the bucket is told as the time that it takes to fill
+  const burst = Math.round((rate * parms.u32(28)) / ticksPerMicrosecond() / 1_000_000)
+  return { rate, limit: parms.u32(24), burst }
+}
 
 /** TCA_OPTIONS means something else for each kind: written from the spec, read as far as it is told. */
 const options: Codec<Options> = {
@@ -169,7 +177,7 @@ const options: Codec<Options> = {
     let read: QdiscOptions = {}
     eachAttribute(from, (type, payload) => {
       // tc_tbf_qopt is 36 bytes, tc_htb_glob 20
-      if (type === TBF.parms && payload.length === 36) read = { tbf: { rate: payload.u32(8), limit: payload.u32(24) } }
+      if (type === TBF.parms && payload.length === 36) read = { tbf: readTbf(payload) }
       if (type === HTB.init && payload.length === 20) read = { defaultClass: payload.u32(8) }
     })
     return { read }
@@ -257,4 +265,16 @@ function readQdisc({ header, attrs: a }: Message<typeof tcmsgFields, typeof qdis
 /** Every queueing discipline of the socket's namespace. */
 export function listQdiscs(socket: Socket): Qdisc[] {
   return socket.dump(request(RTM_GETQDISC, 0, qdiscShape, {}), qdiscShape).map(readQdisc)
+}
+
+const RTM_GETTFILTER = 46
+/** where the filters of ingress and of egress hang (TC_H_MIN_INGRESS, TC_H_MIN_EGRESS) */
+const FILTER_PARENTS = [0xfffffff2, 0xfffffff3] as const
+
+/** How many filters there are on a device's clsact or ingress qdisc. */
+export function countFilters(socket: Socket, index: number): number {
+  const lists = FILTER_PARENTS.map((parent) =>
+    socket.dump(request(RTM_GETTFILTER, 0, qdiscShape, { index, parent }), qdiscShape),
+  )
+  return lists.reduce((sum, list) => sum + list.length, 0)
 }

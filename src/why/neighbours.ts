@@ -193,7 +193,7 @@ function silence(end: End, ip: string, packet: Packet, device: Link, from: Space
     return { ...fault(`${at} ignores questions for ${ip}: ${key} = ${ignore}`, `sysctl -w ${key}=0`), object: key }
   }
   const back = space.route({ to: ip, from: packet.source, iif: link.index })
-  if ('errno' in back && back.errno === 'EXDEV' && sourceIsOn(from, device, packet.source)) {
+  if ('errno' in back && dropsReversePath(space, link, packet.source) && sourceIsOn(from, device, packet.source)) {
     return reversePath(space, link, packet.source)
   }
   return undefined
@@ -201,6 +201,22 @@ function silence(end: End, ip: string, packet: Packet, device: Link, from: Space
 
 function sourceIsOn(space: Space, device: Link, source: string): boolean {
   return space.addresses().some((a) => a.index === device.index && a.address.address === source)
+}
+
+/**
+ * Whether the reverse path filter of `link` drops packets from `source`. The kernel's answer to a route query says only
+ * that they are refused (EXDEV, since Linux 6.15 EINVAL), not why; fib_validate_source() is what it asks.
+ */
+export function dropsReversePath(space: Space, link: Link, source: string): boolean {
+  if (source.includes(':')) return false
+  const mode = Math.max(
+    ...['all', link.name].map((name) => Number(space.sysctl(`net.ipv4.conf.${name}.rp_filter`) ?? 0)),
+  )
+  if (mode === 0) return false
+  const back = space.route({ to: source })
+  if ('errno' in back || back.route.type !== 'unicast') return true
+  const devices = [back.route.index, ...(back.route.nexthops ?? []).map((hop) => hop.index)]
+  return mode === 1 && !devices.includes(link.index)
 }
 
 /** The reverse path filter drops packets from `source` that come in by `link`. */
@@ -257,33 +273,62 @@ function nobodyHas(context: Context, space: Space, device: Link, ip: string, seg
   return (
     strayedPort(context, space, device, ip, segment) ??
     otherDevice(context, space, device, ip) ??
+    emptiedByDown(ip, segment) ??
     missingAddress(space, device, ip, segment)
   )
 }
 
-/** A device without master and address, beside a bridge in its namespace through which the address is reached. */
+/** A device that is no port, beside a bridge: the packet is on one side of the gap, the address on the other. */
 function strayedPort(context: Context, space: Space, device: Link, ip: string, segment: Segment): Fault | undefined {
-  const candidates = [{ space, link: device }, ...segment.ends]
-  for (const stray of candidates) {
-    if (stray.link.kind === undefined || isBridge(stray.link) || stray.link.master !== undefined) continue
-    if (stray.space.addresses().some((a) => a.index === stray.link.index && a.address.family === 4)) continue
-    for (const bridge of stray.space.links().filter(isBridge)) {
-      const behind = segmentOf(context.world, stray.space, bridge)
-      const isBehind =
-        behind.ends.some((end) => end.space.addresses().some((a) => a.address.address === ip)) ||
-        stray.space.addresses().some((a) => a.index === bridge.index && a.address.address === ip)
-      if (!isBehind) continue
-      return {
-        code: 'NO_MASTER',
-        space: stray.space,
-        object: deviceName(stray.space, stray.link),
-        text: `${deviceName(stray.space, stray.link)} is no port of bridge ${bridge.name}, behind which ${ip} is`,
-        remedy: `ip link set ${stray.link.name} master ${bridge.name}`,
-        file: `${stray.link.name}: { bridge: ${bridge.name} }`,
-      }
+  const here: readonly Place[] = [{ space, link: device }, ...segment.ends]
+  for (const { space: at, link } of here) {
+    const bridges = isBridge(link) ? [link] : isStray(at, link) ? at.links().filter(isBridge) : []
+    for (const bridge of bridges) {
+      // on the bridge looking for a stray, or on a stray looking for the bridge
+      const strays = isBridge(link) ? at.links().filter((l) => isStray(at, l)) : [link]
+      const stray = strays.find((s) => leadsTo(context, at, isBridge(link) ? s : bridge, ip))
+      if (stray) return noMaster(at, stray, bridge, ip)
     }
   }
   return undefined
+}
+
+interface Place {
+  readonly space: Space
+  readonly link: Link
+}
+
+function isStray(space: Space, link: Link): boolean {
+  if (link.kind !== 'veth' || link.master !== undefined) return false
+  return !space.addresses().some((a) => a.index === link.index && a.scope !== 'link')
+}
+
+function leadsTo(context: Context, space: Space, link: Link, ip: string): boolean {
+  if (space.addresses().some((a) => a.index === link.index && a.address.address === ip)) return true
+  return holdersOf(segmentOf(context.world, space, link), ip).holders.length > 0
+}
+
+function noMaster(space: Space, stray: Link, bridge: Link, ip: string): Fault {
+  return {
+    code: 'NO_MASTER',
+    space,
+    object: deviceName(space, stray),
+    text: `${deviceName(space, stray)} is no port of bridge ${bridge.name}, which would join it with ${ip}`,
+    remedy: `ip link set ${stray.name} master ${bridge.name}`,
+    file: `${stray.name}: { bridge: ${bridge.name} }`,
+  }
+}
+
+/** IPv6 addresses go with a device that is switched off: the end that lost them so is the likely one. */
+function emptiedByDown(ip: string, segment: Segment): Fault | undefined {
+  if (!ip.includes(':')) return undefined
+  const end = segment.ends.find(
+    ({ fault, space, link }) =>
+      (fault?.code === 'NO_CARRIER' || fault?.code === 'LINK_DOWN') &&
+      !link.isUp &&
+      !space.addresses().some((a) => a.index === link.index && a.address.family === 6),
+  )
+  return end?.fault
 }
 
 function otherDevice(context: Context, space: Space, device: Link, ip: string): Fault | undefined {

@@ -31,7 +31,7 @@ export function refineRequest(context: Context, fault: Fault, packet: Packet, as
 export function refineDelivery(context: Context, origin: Space, space: Space, packet: Packet, fault: Fault): Fault {
   if (fault.code !== 'NOT_LISTENING') return fault
   const isTranslated = [...context.trackings.values()].some((t) => t.isDestinationTranslated)
-  if (isTranslated || !forwards(space, packet)) return fault
+  if (isTranslated || !isRouter(space, packet)) return fault
   const at = `${packet.destination}:${packet.destinationPort}`
   if (origin === space && wouldTranslate(context, space, packet)) {
     return {
@@ -54,9 +54,17 @@ export function refineDelivery(context: Context, origin: Space, space: Space, pa
   }
 }
 
-function forwards(space: Space, packet: Packet): boolean {
+/** It forwards, and has another device than the one by which the packet came. */
+function isRouter(space: Space, packet: Packet): boolean {
   const key = packet.family === 4 ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding'
-  return space.sysctl(key) === '1'
+  if (space.sysctl(key) !== '1') return false
+  const used = new Set(
+    space
+      .addresses()
+      .filter((a) => a.address.family === packet.family && a.scope !== 'link' && space.link(a.index)?.name !== 'lo')
+      .map((a) => a.index),
+  )
+  return used.size > 1
 }
 
 /** Whether the rules for incoming packets would translate it, on any device. */

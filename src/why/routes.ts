@@ -164,6 +164,17 @@ export function best(routes: readonly Route[], address: string): Route | undefin
     .sort((a, b) => b.to.length - a.to.length || (a.metric ?? 0) - (b.metric ?? 0))[0]
 }
 
+/** A route for the address alone, or for few, stands before another that leads elsewhere. */
+export function shadowedRoute(space: Space, packet: Packet, taken: Route): Route | undefined {
+  const same = space.routes().filter((r) => r.table === taken.table && !isRefusal(r))
+  const decisive = best(same, packet.destination)
+  const next = best(
+    same.filter((r) => r !== decisive),
+    packet.destination,
+  )
+  return decisive && next && next.index !== decisive.index ? next : undefined
+}
+
 /** Why there is no route. */
 function missing(space: Space, packet: Packet, from: Link | undefined): Fault {
   const decided = decide(space, packet, from)
@@ -228,17 +239,19 @@ function downLink(space: Space, destination: string): Fault | undefined {
   }
   // a default route went with its device
   const off = space.links().filter((l) => !l.isUp && l.type !== 772 && l.kind !== undefined)
+  const family = destination.includes(':') ? 6 : 4
+  // IPv6 addresses go with the device that is switched off
   const withAddress = off.find((l) =>
-    space
-      .addresses()
-      .some(
-        (a) => a.index === l.index && a.address.family === (destination.includes(':') ? 6 : 4) && a.scope !== 'link',
-      ),
+    space.addresses().some((a) => a.index === l.index && a.address.family === family && a.scope !== 'link'),
   )
+  const emptied =
+    family === 6 &&
+    !space.addresses().some((a) => a.address.family === 6 && a.scope === 'global' && !isOfLoopback(space, a.index))
   const isLoopback = destination.startsWith('127.') || destination === '::1'
   const lo = space.links().find((l) => l.name === 'lo')
   if (isLoopback && lo && !lo.isUp) return down(space, lo, destination)
-  return withAddress && down(space, withAddress, destination)
+  const at = withAddress ?? (emptied ? off[0] : undefined)
+  return at && down(space, at, destination)
 }
 
 function down(space: Space, link: Link, destination: string): Fault {

@@ -7,6 +7,7 @@ import { inNetns, type Netns, openSocketIn } from '../netns/index.ts'
 import { type ListeningSocket, listListening, openSockDiag } from '../packet/index.ts'
 import {
   type Address,
+  countFilters,
   type ForwardingEntry,
   getRoute,
   type Link,
@@ -14,9 +15,11 @@ import {
   listForwarding,
   listLinks,
   listNeighbours,
+  listQdiscs,
   listRoutes,
   listRules,
   type Neighbour,
+  type Qdisc,
   type Route,
   type Rule,
 } from '../rtnetlink/index.ts'
@@ -43,6 +46,9 @@ export interface Space extends Disposable {
   /** addresses that it answers ARP or NDP for, though it does not have them */
   readonly proxies: () => readonly Neighbour[]
   readonly forwarding: () => readonly ForwardingEntry[]
+  readonly qdiscs: () => readonly Qdisc[]
+  /** how many filters hang on the clsact or ingress qdisc of a device */
+  readonly filters: (index: number) => number
   readonly listening: () => readonly ListeningSocket[]
   /** the kernel's own choice */
   readonly route: (query: RouteQuery) => RouteAnswer
@@ -84,6 +90,8 @@ export function openSpace(name: string, inode: number, netns: Netns): Space {
     neighbours: once(() => listNeighbours(socket)),
     proxies: once(() => listNeighbours(socket, { proxy: true })),
     forwarding: once(() => listForwarding(socket)),
+    qdiscs: once(() => listQdiscs(socket)),
+    filters: (index) => countFilters(socket, index),
     listening: once(() => {
       using diag = inside(openSockDiag)
       return listListening(diag)

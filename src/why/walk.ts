@@ -3,9 +3,10 @@ import { isLinkLocalV6 } from '../ip/index.ts'
 import type { Link, Route } from '../rtnetlink/index.ts'
 import { addFault, addHop, type Context, type Ended, type Outcome, stopped, unknown } from './context.ts'
 import { deviceOf, passHook } from './firewall.ts'
-import { dadFault, resolve, reversePath } from './neighbours.ts'
+import { dadFault, dropsReversePath, resolve, reversePath } from './neighbours.ts'
 import type { Packet, Tracking, Tuple } from './packet.ts'
-import { blameRule, formatRoute, routeOf } from './routes.ts'
+import { passQueue } from './queue.ts'
+import { blameRule, formatRoute, routeOf, shadowedRoute } from './routes.ts'
 import { type Crossing, deviceName, type End, type Fault } from './segment.ts'
 import type { Space } from './space.ts'
 
@@ -108,7 +109,9 @@ function chooseSource(context: Context, space: Space, made: Packet, route: Route
     addFault(context, 'address', fault)
     return stopped(fault, made)
   }
-  if (source === undefined) {
+  const isShort =
+    source !== undefined && isLinkLocalV6(source) && route.via !== undefined && !isLinkLocalV6(made.destination)
+  if (source === undefined || isShort) {
     const dev = space.link(route.index)
     const pending = space
       .addresses()
@@ -153,6 +156,8 @@ function leave(context: Context, space: Space, packet: Packet, route: Route): Ou
     addFault(context, 'device', tooBig)
     return stopped(tooBig, post.packet)
   }
+  const queued = passQueue(context, space, out, post.packet, 'out')
+  if (queued) return queued
   const nextHop = route.via ?? post.packet.destination
   const found = resolve(context, space, out, nextHop, post.packet)
   if (found.kind === 'unknown') {
@@ -163,9 +168,21 @@ function leave(context: Context, space: Space, packet: Packet, route: Route): Ou
     const blame = /^(NO_ADDRESS|ROUTE_WRONG_DEV|NO_NEIGHBOUR)$/.test(found.fault.code)
       ? blameRule(space, packet)
       : undefined
-    return stopped(blame ?? found.fault, post.packet)
+    const shadowed = found.fault.code === 'NO_ADDRESS' && !route.via ? shadowedRoute(space, packet, route) : undefined
+    return stopped(blame ?? (shadowed ? wrongDevice(space, found.fault, route, shadowed) : found.fault), post.packet)
   }
   return arrive(context, found.end, post.packet)
+}
+
+function wrongDevice(space: Space, fault: Fault, taken: Route, better: Route): Fault {
+  return {
+    code: 'ROUTE_WRONG_DEV',
+    space,
+    object: formatRoute(space, taken),
+    text: `${fault.text}; without this route ${formatRoute(space, better)} would be taken`,
+    remedy: `ip route del ${taken.to.address}/${taken.to.length} dev ${space.link(taken.index)?.name ?? ''}`,
+    file: `routes: # without { to: ${taken.to.address}/${taken.to.length} }`,
+  }
 }
 
 /** To an address of the namespace itself: out of the loopback device and in again. */
@@ -269,6 +286,8 @@ export function receive(context: Context, space: Space, link: Link, came: Packet
   if (visits > LIMIT || came.ttl <= 1) return unknown('the packet goes round in a circle')
   const device = deviceOf(link)
   const tracked = track(context, space, { ...came, in: device })
+  const queued = passQueue(context, space, link, tracked, 'in')
+  if (queued) return queued
   const ingress = passHook(context, space, 'ingress', tracked, 'netdev')
   if (ingress.kind !== 'pass') return ingress
   const crowded = full(context, space, tracked)
@@ -287,7 +306,7 @@ export function receive(context: Context, space: Space, link: Link, came: Packet
     iif: link.index,
     ...(packet.mark === 0 ? {} : { mark: packet.mark }),
   })
-  if ('errno' in answer && answer.errno === 'EXDEV') {
+  if ('errno' in answer && dropsReversePath(space, link, packet.source)) {
     const fault = reversePath(space, link, packet.source)
     addFault(context, 'sysctl', fault)
     return stopped(fault, packet)

@@ -1,0 +1,143 @@
+/**
+ * `why` against real packets: random topologies, one random fault in each, or none. HARDWAY_WHY_CASES sets how many,
+ * HARDWAY_WHY_SEED replays one, HARDWAY_WHY_CODE takes one code alone.
+ */
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { down, up } from '../src/engine/index.ts'
+import { settle } from '../src/engine/settle.ts'
+import * as sys from '../src/sys/index.ts'
+import { type Explanation, explain } from '../src/why/index.ts'
+import { needs } from './support/need.ts'
+import { outputOf } from './support/run.ts'
+import { anyInjection, type Injection } from './why/faults.ts'
+import { enter, openService, type Sent, type Service, sendAll } from './why/packets.ts'
+import { randomFrom, type Scenario, scenario } from './why/scenarios.ts'
+
+const isRoot = process.getuid?.() === 0
+if (isRoot) {
+  // this file is a process of its own: its host is a fresh namespace, its /run is empty
+  const home = sys.open('/proc/thread-self/ns/net', sys.O_RDONLY)
+  sys.unshare(sys.CLONE_NEWNET | sys.CLONE_NEWNS)
+  sys.mount('', '/', 'none', sys.MS_REC | sys.MS_SLAVE)
+  sys.mount('hardway-test', '/run', 'tmpfs', 0)
+  after(() => sys.setns(home, sys.CLONE_NEWNET))
+}
+
+const replayed = process.env.HARDWAY_WHY_SEED
+const code = process.env.HARDWAY_WHY_CODE
+const CASES = replayed ? 1 : Number(process.env.HARDWAY_WHY_CASES ?? 500)
+const BATCH = 16
+const firstSeed = Number(replayed ?? Date.now() % 1e9)
+
+interface Case {
+  readonly seed: number
+  readonly scenario: Scenario
+  readonly fault: Injection | undefined
+}
+
+interface Tried extends Case {
+  readonly explanation: Explanation
+  readonly isAnswered: boolean
+}
+
+const inside = (ns: string, ...argv: string[]): void => {
+  enter(ns, () => outputOf(argv[0] ?? '', argv.slice(1)))
+}
+
+function makeCase(seed: number, number: number): Case {
+  const random = randomFrom(seed)
+  const made = scenario(`w${number}`, random)
+  const isSound = code === undefined && random(12) === 0
+  const fault = isSound ? undefined : anyInjection(made, random, code)
+  return { seed, scenario: made, fault }
+}
+
+function packetOf({ scenario: s, fault }: Case): Sent {
+  return {
+    from: s.from,
+    target: fault?.toItself ? s.near.address : s.target,
+    family: s.family,
+    protocol: s.protocol,
+    port: s.port ?? 0,
+    ...(fault?.size === undefined ? {} : { size: fault.size }),
+  }
+}
+
+/** A UDP service with several addresses answers from the right one only when it is bound to it. */
+function addressFor(s: Scenario, fault: Injection | undefined): string {
+  if (fault?.listen === 'loopback') return s.family === 4 ? '127.0.0.1' : '::1'
+  return s.protocol === 'udp' && s.kind === 'translated' ? s.far.address : s.family === 4 ? '0.0.0.0' : '::'
+}
+
+async function tryBatch(cases: readonly Case[]): Promise<Tried[]> {
+  const services: Service[] = []
+  try {
+    for (const { scenario: s } of cases) up(s.model)
+    await Promise.all(cases.map(({ scenario: s }) => settle(s.model)))
+    // what the kernel still does about carriers in the background would undo a fault of a bridge port
+    await sleep(60)
+    for (const { scenario: s, fault } of cases) {
+      if (s.protocol !== 'icmp' && s.servicePort !== undefined && fault?.listen !== 'nowhere') {
+        services.push(openService(s.to, s.protocol, s.family, s.servicePort, addressFor(s, fault)))
+      }
+      fault?.put(inside)
+    }
+    const explanations = cases.map((one) => {
+      const packet = packetOf(one)
+      return explain({
+        from: packet.from,
+        to: packet.target,
+        protocol: packet.protocol,
+        ...(packet.protocol === 'icmp' ? {} : { port: packet.port }),
+        ...(packet.size === undefined ? {} : { size: packet.size }),
+      })
+    })
+    const answers = await sendAll(cases.map(packetOf), services)
+    return cases.map((one, i) => ({
+      ...one,
+      explanation: explanations[i] as Explanation,
+      isAnswered: answers[i] ?? false,
+    }))
+  } finally {
+    for (const service of services) service[Symbol.dispose]()
+    for (const { scenario: s } of cases) down(s.model.name)
+  }
+}
+
+function describe({ seed, scenario: s, fault, explanation: e, isAnswered }: Tried): string {
+  const put = fault ? `${fault.code} (${fault.what})` : 'no fault'
+  const said = e.reachable === null ? 'unknown' : e.reachable ? 'arrives' : 'does not arrive'
+  const last = e.hops.findLast((hop) => hop.verdict !== 'pass') ?? e.hops.at(-1)
+  return `seed ${seed}: ${s.kind} IPv${s.family} ${s.protocol}, ${put}: why says ${said} ${e.code ?? ''}, the packet ${isAnswered ? 'is' : 'is not'} answered\n    ${last?.where} ${last?.kind}: ${last?.text}`
+}
+
+test(`${CASES} random topologies with a fault each: why agrees with the packet and names the fault`, {
+  skip: needs('root', 'ip', 'nft', 'bridge', 'tc'),
+}, async () => {
+  const tried: Tried[] = []
+  for (let at = 0; at < CASES; at += BATCH) {
+    const batch = Array.from({ length: Math.min(BATCH, CASES - at) }, (_, i) => makeCase(firstSeed + at + i, i))
+    tried.push(...(await tryBatch(batch.filter((one) => code === undefined || one.fault))))
+  }
+  const unknown = tried.filter((t) => t.explanation.reachable === null)
+  const wrong = tried.filter((t) => t.explanation.reachable !== null && t.explanation.reachable !== t.isAnswered)
+  const misnamed = tried.filter(
+    (t) => t.explanation.reachable !== null && (t.fault?.code ?? null) !== t.explanation.code && !wrong.includes(t),
+  )
+  const count = tried.length
+  const codes = new Set(tried.flatMap((t) => t.fault?.code ?? []))
+  console.log(
+    `${count} cases, ${codes.size} codes: ${wrong.length} wrong, ${unknown.length} unknown, ${misnamed.length} named otherwise`,
+  )
+  const told = [
+    ...wrong.map((t) => `WRONG ${describe(t)}`),
+    ...unknown.map((t) => `unknown ${describe(t)}`),
+    ...misnamed.map((t) => `otherwise ${describe(t)}`),
+  ]
+  if (told.length > 0) console.log(told.join('\n'))
+  assert.equal(wrong.length, 0, told.join('\n'))
+  assert.ok(unknown.length <= count * 0.03, told.join('\n'))
+  assert.ok(misnamed.length <= count * 0.03, told.join('\n'))
+})
