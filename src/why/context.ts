@@ -19,7 +19,12 @@ export interface Context {
 /** The packet does not get further, or nobody can say whether it does. */
 export type Ended =
   | { readonly kind: 'stopped'; readonly fault: Fault; readonly packet: Packet }
-  | { readonly kind: 'unknown'; readonly text: string }
+  | {
+      readonly kind: 'unknown'
+      readonly text: string
+      /** what makes it so, where that is a fault of its own */
+      readonly fault?: Fault
+    }
 
 export type Outcome = { readonly kind: 'delivered'; readonly space: Space; readonly packet: Packet } | Ended
 
@@ -27,8 +32,8 @@ export function stopped(fault: Fault, packet: Packet): Ended {
   return { kind: 'stopped', fault, packet }
 }
 
-export function unknown(text: string): Ended {
-  return { kind: 'unknown', text }
+export function unknown(text: string, fault?: Fault): Ended {
+  return { kind: 'unknown', text, ...(fault ? { fault } : {}) }
 }
 
 export function addHop(

@@ -11,7 +11,7 @@ import type { Packet, Protocol, Tracking } from './packet.ts'
 import { refineAnswer, refineDelivery, refineRequest } from './refine.ts'
 import type { Fault } from './segment.ts'
 import type { Space } from './space.ts'
-import { mirror, send, tupleOf } from './walk.ts'
+import { duplicateFault, mirror, send, tupleOf } from './walk.ts'
 import { openWorld, type World } from './world.ts'
 
 export type { Explanation, Hop } from './hops.ts'
@@ -141,7 +141,7 @@ function walkRequest(world: World, origin: Space, destination: string, question:
   const made = packetFor(destination, question)
   addHop(request, origin, 'process', describePacket(made), `a program in ${origin.name} sends ${describePacket(made)}`)
   const there = send(request, origin, made)
-  if (there.kind === 'unknown') return answer(null)
+  if (there.kind === 'unknown') return answer(null, there.fault)
   if (there.kind === 'stopped') return answer(false, refineRequest(request, there.fault, there.packet, destination))
   const refusal = takenBy(request, there.space, there.packet)
   if (refusal && 'unknown' in refusal) return answer(null)
@@ -157,7 +157,7 @@ function judgeAnswer(
   back: Outcome,
   answer: (reachable: boolean | null, fault?: Fault) => Explanation,
 ): Explanation {
-  if (back.kind === 'unknown') return answer(null)
+  if (back.kind === 'unknown') return answer(null, back.fault)
   if (back.kind === 'stopped') {
     return answer(false, refineAnswer(back.fault, back.packet, masquerades(request)))
   }
@@ -167,8 +167,7 @@ function judgeAnswer(
     const way: Context = { ...request, way: 'answer' }
     addHop(way, origin, 'process', describePacket(packet), `the answer arrives`)
     const noted = request.hops.find((hop) => hop.verdict === 'note' && hop.code)
-    const duplicate = noted?.code === 'ADDRESS_DUPLICATE' ? duplicateFault(origin, noted) : undefined
-    return answer(true, duplicate)
+    return answer(true, noted && duplicateOf(request, noted))
   }
   const from = packet.sourcePort === undefined ? packet.source : `${packet.source}:${packet.sourcePort}`
   const fault: Fault = {
@@ -186,14 +185,11 @@ function judgeAnswer(
   return answer(false, fault)
 }
 
-function duplicateFault(space: Space, hop: Hop): Fault {
-  return {
-    code: 'ADDRESS_DUPLICATE',
-    space,
-    object: hop.object,
-    text: hop.text,
-    remedy: `ip address del ${hop.object} dev DEVICE # in one of the two`,
-  }
+/** The fault behind a note that an address is there twice. */
+function duplicateOf({ world }: Context, { where, object }: Hop): Fault | undefined {
+  const space = world.find(where)
+  const link = space?.link(space.addresses().find((a) => a.address.address === object)?.index)
+  return space && link && duplicateFault(space, link, object)
 }
 
 /** Whether a namespace on the way there translates source addresses of others. */

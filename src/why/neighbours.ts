@@ -7,7 +7,12 @@ import { deviceName, type End, type Fault, isBridge, type Segment, segmentOf } f
 import type { Space } from './space.ts'
 
 export type Resolved =
-  | { readonly kind: 'end'; readonly end: End; readonly mac: string }
+  | {
+      readonly kind: 'end'
+      readonly end: End
+      /** others on the link that have the address, too */
+      readonly twins: readonly End[]
+    }
   | { readonly kind: 'fault'; readonly fault: Fault }
   | { readonly kind: 'unknown'; readonly text: string }
 
@@ -87,18 +92,13 @@ function reach(
     `${nextHop} lladdr ${mac} dev ${device.name}`,
     `${nextHop} is at ${mac}, ${deviceName(end.space, end.link)} (${how})`,
   )
-  const twins = holders.filter((h) => h !== end && h.link.mac !== undefined && !h.fault && !isSameHost(h, end))
-  const twin = twins[0]
-  if (twin) {
+  const twins = isStatic ? [] : holders.filter((h) => h !== end && !h.fault && h.space !== end.space)
+  for (const twin of twins) {
     const text = `${nextHop} is an address of ${deviceName(end.space, end.link)} and of ${deviceName(twin.space, twin.link)}: whoever answers first gets the packets`
     addHop(context, twin.space, 'address', nextHop, text, 'note', 'ADDRESS_DUPLICATE')
   }
   describeWay(context, end)
-  return { kind: 'end', end, mac }
-}
-
-function isSameHost(a: End, b: End): boolean {
-  return a.space === b.space
+  return { kind: 'end', end, twins }
 }
 
 /** The devices and bridges that the frame crosses. */

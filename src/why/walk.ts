@@ -2,6 +2,7 @@
 import { isLinkLocalV6 } from '../ip/index.ts'
 import type { Link, Route } from '../rtnetlink/index.ts'
 import { addFault, addHop, type Context, type Ended, type Outcome, stopped, unknown } from './context.ts'
+import { takenBy } from './deliver.ts'
 import { deviceOf, passHook } from './firewall.ts'
 import { dadFault, dropsReversePath, resolve, reversePath } from './neighbours.ts'
 import type { Packet, Tracking, Tuple } from './packet.ts'
@@ -171,7 +172,30 @@ function leave(context: Context, space: Space, packet: Packet, route: Route): Ou
     const shadowed = found.fault.code === 'NO_ADDRESS' && !route.via ? shadowedRoute(space, packet, route) : undefined
     return stopped(blame ?? (shadowed ? wrongDevice(space, found.fault, route, shadowed) : found.fault), post.packet)
   }
-  return arrive(context, found.end, post.packet)
+  const end = arrive(context, found.end, post.packet)
+  return found.twins.length === 0 ? end : amongTwins(context, end, found.twins, post.packet)
+}
+
+/** Several have the address: it counts only what all of them would do. */
+function amongTwins(context: Context, end: Outcome, twins: readonly End[], packet: Packet): Outcome {
+  const quiet = (): Context => ({ ...context, hops: [], trackings: new Map(context.trackings), visits: new Map() })
+  const takes = (outcome: Outcome): boolean =>
+    outcome.kind === 'delivered' && takenBy(quiet(), outcome.space, outcome.packet) === undefined
+  const answers = [end, ...twins.map((twin) => arrive(quiet(), twin, packet))].map(takes)
+  if (answers.every((answer) => answer === answers[0])) return end
+  const [twin] = twins
+  const text = `${packet.destination} is there several times, and not all who have it take the packet`
+  return unknown(text, twin && duplicateFault(twin.space, twin.link, packet.destination))
+}
+
+export function duplicateFault(space: Space, link: Link, address: string): Fault {
+  return {
+    code: 'ADDRESS_DUPLICATE',
+    space,
+    object: address,
+    text: `${address} is an address of ${deviceName(space, link)}, too`,
+    remedy: `ip address del ${address} dev ${link.name}`,
+  }
 }
 
 function wrongDevice(space: Space, fault: Fault, taken: Route, better: Route): Fault {
