@@ -14,6 +14,8 @@ export interface Context {
   readonly trackings: Map<number, Tracking>
   /** namespaces in which the packet was made or came in from outside: a route or a rule may be asked for it there */
   readonly visits: Map<string, number>
+  /** who made the packet that is on its way */
+  sender?: Space
 }
 
 /** The packet does not get further, or nobody can say whether it does. */

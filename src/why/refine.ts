@@ -71,12 +71,16 @@ function isRouter(space: Space, packet: Packet): boolean {
 function wouldTranslate(context: Context, space: Space, packet: Packet): boolean {
   const quiet: Context = { ...context, hops: [], trackings: new Map() }
   const { out: _, ...bare } = packet
+  // a loopback address comes from nowhere: what is published on all addresses is published on each
+  const isLoopback = packet.destination.startsWith('127.') || packet.destination === '::1'
+  const own = space.addresses().find((a) => a.address.family === packet.family && a.scope === 'global')
+  const destination = isLoopback ? (own?.address.address ?? packet.destination) : packet.destination
   return space.links().some((link) => {
     if (!link.isUp || link.name === 'lo') return false
     const { index, name, group, mac } = link
     const device = { index, name, group, ...(mac === undefined ? {} : { mac }) }
     const tracking = { ...packet.tracking, state: 'new' as const, isDestinationTranslated: false }
-    const passed = passHook(quiet, space, 'prerouting', { ...bare, in: device, tracking })
+    const passed = passHook(quiet, space, 'prerouting', { ...bare, destination, in: device, tracking })
     return passed.kind === 'pass' && passed.isTranslated
   })
 }

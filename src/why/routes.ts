@@ -42,10 +42,33 @@ export function routeOf(space: Space, packet: Packet, from?: Link): Routed {
     const refusal = refusalOf(space, packet, answer.route)
     return refusal ? { fault: refusal } : answer
   }
+  if (answer.errno === 'EINVAL' && packet.source.startsWith('127.') && !isForwarded) {
+    return { fault: staysInside(space, packet) }
+  }
   if (answer.errno === 'EINVAL' && packet.source !== '' && !isForwarded) {
     return { unknown: `the kernel refuses the source address ${packet.source}` }
   }
   return { fault: missing(space, packet, from) }
+}
+
+/** A loopback address leaves by no device that is not told to let it (route_localnet). */
+function staysInside(space: Space, packet: Packet): Fault {
+  const answer = space.route({ to: packet.destination })
+  const device = ('route' in answer ? space.link(answer.route.index)?.name : undefined) ?? 'all'
+  return localnetFault(space, device, `from ${packet.source}`)
+}
+
+/** `what`: `from 127.0.0.1` */
+export function localnetFault(space: Space, device: string, what: string): Fault {
+  const key = `net.ipv4.conf.${device}.route_localnet`
+  return {
+    code: 'ROUTE_LOCALNET_OFF',
+    space,
+    object: `${key} = 0`,
+    text: `a packet ${what} does not pass ${space.name}:${device}: loopback addresses stay inside`,
+    remedy: `sysctl -w ${key}=1`,
+    file: `sysctls: { ${key}: 1 }`,
+  }
 }
 
 /** Routes that lead nowhere on purpose come as an answer for IPv6, as an error for IPv4. */

@@ -7,7 +7,7 @@ import { deviceOf, passHook } from './firewall.ts'
 import { dadFault, dropsReversePath, resolve, reversePath } from './neighbours.ts'
 import type { Packet, Tracking, Tuple } from './packet.ts'
 import { passQueue } from './queue.ts'
-import { blameRule, formatRoute, routeOf, shadowedRoute } from './routes.ts'
+import { blameRule, formatRoute, localnetFault, routeOf, shadowedRoute } from './routes.ts'
 import { type Crossing, deviceName, type End, type Fault } from './segment.ts'
 import type { Space } from './space.ts'
 
@@ -71,6 +71,7 @@ function remember(context: Context, space: Space, packet: Packet): void {
 
 /** A packet that a program in `space` makes. Its source is chosen by the route when it is ''. */
 export function send(context: Context, space: Space, made: Packet): Outcome {
+  context.sender = space
   const routed = routeOf(space, made)
   if ('unknown' in routed) return unknown(routed.unknown)
   if ('fault' in routed) {
@@ -110,33 +111,33 @@ function chooseSource(context: Context, space: Space, made: Packet, route: Route
     addFault(context, 'address', fault)
     return stopped(fault, made)
   }
-  const isShort =
-    source !== undefined && isLinkLocalV6(source) && route.via !== undefined && !isLinkLocalV6(made.destination)
-  if (source === undefined || isShort) {
-    const dev = space.link(route.index)
-    const pending = space
-      .addresses()
-      .find(
-        (a) =>
-          a.address.family === made.family &&
-          a.scope !== 'link' &&
-          a.flags.some((f) => f === 'tentative' || f === 'dadfailed'),
-      )
-    const at = space.link(pending?.index)
-    const fault: Fault =
-      pending && at
-        ? dadFault(space, at, pending)
-        : {
-            code: 'NO_ADDRESS',
-            space,
-            object: dev ? deviceName(space, dev) : space.name,
-            text: `${space.name} has no IPv${made.family} address to send from`,
-            remedy: `ip address add ADDRESS/LENGTH dev ${dev?.name ?? 'DEVICE'}`,
-          }
+  if (source === undefined) {
+    const fault = withoutSource(space, space.link(route.index), made.family)
     addFault(context, 'address', fault)
     return stopped(fault, made)
   }
   return { ...made, source }
+}
+
+/** No address to send from, or none that is ready. */
+function withoutSource(space: Space, device: Link | undefined, family: Packet['family']): Fault {
+  const pending = space
+    .addresses()
+    .find(
+      (a) =>
+        a.address.family === family &&
+        a.scope !== 'link' &&
+        a.flags.some((f) => f === 'tentative' || f === 'dadfailed'),
+    )
+  const at = space.link(pending?.index)
+  if (pending && at) return dadFault(space, at, pending)
+  return {
+    code: 'NO_ADDRESS',
+    space,
+    object: device ? deviceName(space, device) : space.name,
+    text: `${space.name} has no IPv${family} address to send from`,
+    remedy: `ip address add ADDRESS/LENGTH dev ${device?.name ?? 'DEVICE'}`,
+  }
 }
 
 function describeRoute(context: Context, space: Space, route: Route): void {
@@ -293,14 +294,14 @@ function cross(context: Context, { space, from, to, bridge }: Crossing, packet: 
   for (const hook of ['prerouting', 'forward', 'postrouting'] as const) {
     const passed = passHook(context, space, hook, hook === 'prerouting' ? ip : { ...ip, out: device })
     if (passed.kind !== 'pass') return passed
-    if (passed.isTranslated) {
-      return unknown(
-        `the bridge ${bridge.name} translates addresses between its ports (${key} = 1), which is not followed`,
-      )
-    }
     ip = passed.packet
   }
-  return { kind: 'pass', packet, isRerouted: false, isTranslated: false }
+  if (ip.destination !== packet.destination) {
+    return unknown(`bridge ${bridge.name} sends the packet elsewhere (${key} = 1), which is not followed`)
+  }
+  remember(context, space, ip)
+  // what the rules make of its source and mark stays; who forwarded it is no matter any more
+  return { kind: 'pass', packet: withoutOut({ ...ip, ttl: packet.ttl }), isRerouted: false, isTranslated: false }
 }
 
 /** A packet that comes in by a device: for here, or to be forwarded. */
@@ -364,14 +365,8 @@ function loopbackFault(space: Space, link: Link, packet: Packet): Fault | undefi
   const key = `net.ipv4.conf.${link.name}.route_localnet`
   if (packet.family === 4 && (space.sysctl(key) === '1' || space.sysctl('net.ipv4.conf.all.route_localnet') === '1'))
     return undefined
-  return {
-    code: 'ROUTE_LOCALNET_OFF',
-    space,
-    object: `${key} = 0`,
-    text: `a packet ${isLoopback(packet.source) ? `from ${packet.source}` : `to ${packet.destination}`} does not pass ${deviceName(space, link)}: loopback addresses stay inside`,
-    remedy: `sysctl -w ${key}=1`,
-    file: `sysctls: { ${key}: 1 }`,
-  }
+  const what = isLoopback(packet.source) ? `from ${packet.source}` : `to ${packet.destination}`
+  return localnetFault(space, link.name, what)
 }
 
 function forward(context: Context, space: Space, link: Link, packet: Packet): Outcome {
@@ -390,6 +385,12 @@ function forward(context: Context, space: Space, link: Link, packet: Packet): Ou
   describeRoute(context, space, route)
   const out = space.link(route.index)
   if (!out) return unknown(`the route ${formatRoute(space, route)} has no device`)
+  // ip6_forward(): a link-local address means nothing on another link
+  if (isLinkLocalV6(packet.source) && out.index !== link.index) {
+    const fault = withoutSource(context.sender ?? space, undefined, packet.family)
+    addFault(context, 'address', fault)
+    return stopped(fault, packet)
+  }
   const passed = passHook(context, space, 'forward', { ...packet, ttl: packet.ttl - 1, out: deviceOf(out) })
   if (passed.kind !== 'pass') return passed
   return leave(context, space, passed.packet, route)

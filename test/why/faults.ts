@@ -152,6 +152,7 @@ function* onEnds(s: Scenario): Generator<Injection> {
       }
     }
   }
+  if (sendsItself) return
   yield {
     code: 'ROUTE_BLACKHOLE',
     what: 'near end',
@@ -182,7 +183,7 @@ function* onBridge(s: Scenario): Generator<Injection> {
     what: 'near port',
     put: (inside) => inside(bridge.ns, 'ip', 'link', 'set', bridge.nearPort, 'nomaster'),
   }
-  yield { code: 'BRIDGE_PORT_BLOCKED', what: 'far port', put: port(bridge.farPort, 'state', '4') }
+  yield { code: 'BRIDGE_PORT_BLOCKED', what: 'far port', put: port(bridge.farPort, 'state', '0') }
   yield { code: 'BRIDGE_PORT_BLOCKED', what: 'near port', put: port(bridge.nearPort, 'state', '0') }
   yield {
     code: 'PORT_ISOLATED',
@@ -328,7 +329,29 @@ function* onPublished(s: Scenario, router: string, isOutside: boolean): Generato
       )
     },
   }
-  if (!isOutside && s.from !== router) yield { code: 'NO_HAIRPIN', what: 'neighbour', put: flush('postrouting') }
+  if (s.target === '127.0.0.1') {
+    yield {
+      code: 'ROUTE_LOCALNET_OFF',
+      what: 'towards the service',
+      put: (inside) => inside(router, 'sysctl', '-qw', 'net.ipv4.conf.br0.route_localnet=0'),
+    }
+  }
+  if (!isOutside && s.from !== router)
+    yield {
+      code: 'NO_HAIRPIN',
+      what: 'neighbour',
+      put: (inside) => {
+        // br_netfilter would translate the answer on its way over the bridge
+        inside(
+          router,
+          'sysctl',
+          '-qwe',
+          'net.bridge.bridge-nf-call-iptables=0',
+          'net.bridge.bridge-nf-call-ip6tables=0',
+        )
+        flush('postrouting')(inside)
+      },
+    }
 }
 
 /** Every fault that fits the scenario. */

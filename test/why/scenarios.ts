@@ -236,9 +236,11 @@ function published(name: string, family: 4 | 6, random: Random): Scenario {
   const ns = (i: number): string => `${name}s${i}`
   const protocol = random(3) === 0 ? 'udp' : 'tcp'
   const listen = family === 4 ? '192.168.99.12' : 'fd00:99::12'
-  const published_ = family === 4 ? `${listen}:80/${protocol}` : `[${listen}]:80/${protocol}`
-  const sender = random(3)
-  const from = sender === 0 ? router : sender === 1 ? ns(1) : outside
+  // the last one sends from the router to its own loopback address
+  const sender = random(family === 4 ? 4 : 3)
+  const published_ =
+    sender === 3 ? `:80/${protocol}` : family === 4 ? `${listen}:80/${protocol}` : `[${listen}]:80/${protocol}`
+  const from = sender === 0 || sender === 3 ? router : sender === 1 ? ns(1) : outside
   const model = define(name, {
     namespaces: {
       [router]: {
@@ -274,13 +276,13 @@ function published(name: string, family: 4 | 6, random: Random): Scenario {
     from,
     to: ns(0),
     near:
-      sender === 0
+      sender === 0 || sender === 3
         ? { ns: router, dev: 'up0', address: listen }
         : sender === 1
           ? { ns: ns(1), dev: 'e0', address: net(family, 0, 11) }
           : { ns: outside, dev: 'e0', address: family === 4 ? '192.168.99.1' : 'fd00:99::1' },
     far: { ns: ns(0), dev: 'e0', address: net(family, 0, 10) },
-    target: listen,
+    target: sender === 3 ? '127.0.0.1' : listen,
     protocol,
     port: 80,
     servicePort: 8080,
