@@ -14,6 +14,16 @@ export { isAlreadyExists, isNotFound, NftablesError } from './errors.ts'
 export { decodeEvent, type GenerationEvent, type RulesetEvent, subscribeRuleset } from './events.ts'
 export * from './expression.ts'
 export {
+  type Image,
+  type ImageBase,
+  type ImageChain,
+  type ImageRule,
+  type ImageSet,
+  type ImageTable,
+  imageRuleText,
+  readImage,
+} from './image.ts'
+export {
   getGeneration,
   type Listed,
   type ListedChain,

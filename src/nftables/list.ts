@@ -68,7 +68,8 @@ export function getGeneration(socket: Socket): number {
   return socket.get(nftRequest(msg.getGen, 0, genShape, undefined, {}), genShape).attrs.id ?? 0
 }
 
-function consistently<T>(socket: Socket, read: (generation: number) => T): T {
+/** What `read` gives when no transaction came in between. Throws NetlinkError, and Error when that never happens. */
+export function consistently<T>(socket: Socket, read: (generation: number) => T): T {
   let lastError: NetlinkError | undefined
   for (let i = 0; i < TRIES; i++) {
     const before = getGeneration(socket)
@@ -121,14 +122,15 @@ export function listSets(socket: Socket, scope: Scope = {}): ListedSet[] {
   )
 }
 
-interface RawSet {
+export interface RawSet {
   readonly family: Family
   readonly attributes: SetAttrs
   /** undefined for a rule's own set and for key types that have no name here */
   readonly listed: ListedSet | undefined
 }
 
-function readSets(socket: Socket, scope: Scope): RawSet[] {
+/** Declarations of all sets, those of rules too. */
+export function readSets(socket: Socket, scope: Scope): RawSet[] {
   const attributes = scope.table === undefined ? {} : { table: scope.table }
   return dumpUnlessGone(() =>
     socket.dump(nftRequest(msg.getSet, 0, setShape, scope.family, attributes), setShape).flatMap((message) => {
@@ -156,7 +158,11 @@ function dumpUnlessGone<T>(dump: () => T[]): T[] {
  * A large set is a hash table that the kernel enlarges in the background, and a dump that runs meanwhile has some
  * elements twice and others not at all, without a word of it. So the dump is repeated until all are different.
  */
-function readElements(socket: Socket, family: Family, { table, name, flags = 0, count }: SetAttrs): ElementAttrs[] {
+export function readElements(
+  socket: Socket,
+  family: Family,
+  { table, name, flags = 0, count }: SetAttrs,
+): ElementAttrs[] {
   const attributes = { table: table ?? '', set: name ?? '' }
   const message = nftRequest(msg.getElement, 0, elementsShape, family, attributes)
   // one that expires is counted until it is collected
