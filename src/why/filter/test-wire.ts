@@ -5,6 +5,7 @@
 import { formatAddress, parseAddress } from '../../ip/index.ts'
 import { NETLINK_NETFILTER, openSocket } from '../../netlink/index.ts'
 import { internetChecksum } from '../../packet/checksum.ts'
+import { deleteFlows } from '../../packet/conntrack.ts'
 import { encodeSocketAddress } from '../../packet/sockaddr.ts'
 import { createLab, type Lab, settle } from '../../packet/test-lab.ts'
 import * as sys from '../../sys/index.ts'
@@ -165,13 +166,15 @@ export function openWire(): Wire {
     predict: (from, packet) => predict(firewall(), devices, from, packet),
     send: (from, packet, expected) => {
       while (receive(0) !== undefined);
+      // two flows cannot be translated to the same one: the second would be dropped
+      deleteFlows(netfilter, {})
       try {
         sys.sendto(senders[from], bytesOf(packet), 0, encodeSocketAddress(packet.destination, 0))
       } catch (error) {
         if (!(error instanceof sys.SysError)) throw error // a drop in output is an error of the sender
       }
-      const isWaitedFor = expected.some((end) => end !== 'none')
-      return receive(isWaitedFor ? 300 : 2) ?? 'none'
+      // what must arrive is given time to
+      return receive(expected.every((end) => end !== 'none' && end !== 'any') ? 300 : 5) ?? 'none'
     },
     [Symbol.dispose]: () => lab[Symbol.dispose](),
   }
@@ -204,7 +207,8 @@ export function routerWorld(devices: Readonly<Record<'r1' | 'r2' | 'lo', PacketD
       const device = deviceTo(destination)
       return device ? { type: 'unicast', device } : { type: 'unreachable' }
     },
-    sourceAddress: ownAddress,
+    // a device without a global address, as loopback is, takes that of another
+    sourceAddress: (device) => ownAddress(device) ?? routerAddresses[0],
     deviceAddress: ownAddress,
   }
 }
