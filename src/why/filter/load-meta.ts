@@ -87,7 +87,8 @@ const loaders: Readonly<Record<string, (run: Run) => Loaded>> = {
   oif: ({ packet }) => index(packet.out),
   iifname: ({ packet }) => name(packet.in),
   oifname: ({ packet }) => name(packet.out),
-  iiftype: ({ packet }) => type(packet.in),
+  // that of the device that the packet is at by now, which is the other one once it leaves
+  iiftype: ({ packet, point }) => type(point.hook === 'postrouting' ? packet.out : packet.in),
   oiftype: ({ packet }) => type(packet.out),
   iifkind: ({ packet }) => kind(packet.in),
   oifkind: ({ packet }) => kind(packet.out),

@@ -40,7 +40,10 @@ export interface FilterWorld {
   readonly route: (
     question: RouteQuestion,
   ) => { readonly type: AddressType; readonly device?: PacketDevice } | undefined
-  /** The address that masquerading gives to packets to `destination` by the device; null: it has none. */
+  /**
+   * The address that masquerading gives to packets to `destination` by the device: one of global scope, where it has none
+   * that of another device; null: there is none.
+   */
   readonly sourceAddress: (device: PacketDevice, destination: string) => string | null | undefined
   /** The first address of the device, to which `redirect` leads; null: it has none. */
   readonly deviceAddress: (device: PacketDevice, family: 4 | 6) => string | null | undefined

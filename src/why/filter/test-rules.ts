@@ -32,7 +32,8 @@ function condition(random: Random, hook: Hook | undefined): string {
     `ct state ${pick(random, ['new', 'established,related', '!= invalid', 'invalid', 'untracked'])}`,
     `ct status ${pick(random, ['dnat', 'snat', '& dnat == 0'])}`,
     `ct direction ${pick(random, ['original', 'reply'])}`,
-    `ct original proto-dst ${port}`,
+    `ct original ip daddr ${pick(random, [server, '10.2.0.130', '!= 10.2.0.0/24'])}`,
+    `ct reply ip saddr ${pick(random, [server, '10.2.0.131'])}`,
     `ct mark ${pick(random, ['0', '!= 1', '& 3 == 2'])}`,
     `meta mark ${pick(random, ['0', '1', '!= 2', '& 0xf0 == 0x10', '1-0x20'])}`,
     `ip ttl ${pick(random, ['64', '63', '> 10', '< 64'])}`,
@@ -53,7 +54,7 @@ function condition(random: Random, hook: Hook | undefined): string {
   ]
   if (hook && hasIn(hook))
     general.push(`iifname ${pick(random, ['"r1"', '"r*"', '!= "r1"', '{ "r2", "lo" }'])}`, 'iif 20')
-  if (hook && hasOut(hook)) general.push(`oifname ${pick(random, ['"r2"', '"lo"', '!= "r2"'])}`, 'oifkind "veth"')
+  if (hook && hasOut(hook)) general.push(`oifname ${pick(random, ['"r2"', '"lo"', '!= "r2"'])}`)
   if (hook === 'prerouting' || hook === 'input')
     general.push(`fib saddr . iif oif ${pick(random, ['0', '!= 0', '20'])}`)
   return pick(random, general)
@@ -65,14 +66,19 @@ function statement(random: Random, hook: Hook | undefined, isNat: boolean): stri
     const port = pick(random, ports)
     return hook === 'prerouting' || hook === 'output'
       ? pick(random, [
-          `meta l4proto { tcp, udp } dnat to ${address}:${port}`,
-          `dnat to ${address}`,
+          `meta l4proto { tcp, udp } dnat ip to ${address}:${port}`,
+          `dnat ip to ${address}`,
           `meta l4proto udp redirect to :${port}`,
           'redirect',
-          `meta l4proto udp dnat to 10.2.0.2-10.2.0.2:${port}`,
-          `dnat to th dport map { 53 : 10.2.0.131, 80-443 : 10.2.0.2 }`,
+          `meta l4proto udp dnat ip to 10.2.0.2-10.2.0.2:${port}`,
+          `dnat ip to th dport map { 53 : 10.2.0.131, 80-443 : 10.2.0.2 }`,
         ])
-      : pick(random, ['snat to 10.2.0.1', 'masquerade', 'meta l4proto udp snat to 10.2.0.1:4321', 'snat to 10.1.0.9'])
+      : pick(random, [
+          'snat ip to 10.2.0.1',
+          'masquerade',
+          'meta l4proto udp snat ip to 10.2.0.1:4321',
+          'snat ip to 10.1.0.9',
+        ])
   }
   return pick(random, [
     'accept',
@@ -88,7 +94,7 @@ function statement(random: Random, hook: Hook | undefined, isNat: boolean): stri
     `th dport vmap { 53 : drop, 80 : jump two, 443-500 : accept }`,
     `ip saddr vmap { 10.1.0.2 : continue, 10.2.0.0/24 : accept }`,
     `ip daddr vmap @verdicts`,
-    ...(isNat ? [] : ['ip ttl set 20', 'ip dscp set cs1', 'udp dport set 80']),
+    ...(isNat ? [] : ['ip ttl set 20', 'ip dscp set cs1', '@th,16,16 set 80']),
     ...(!isNat && hook === 'prerouting' ? ['notrack'] : []),
   ])
 }

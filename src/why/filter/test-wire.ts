@@ -5,6 +5,7 @@
 import { formatAddress, parseAddress } from '../../ip/index.ts'
 import { NETLINK_NETFILTER, openSocket } from '../../netlink/index.ts'
 import { internetChecksum } from '../../packet/checksum.ts'
+import { deleteFlows } from '../../packet/conntrack.ts'
 import { encodeSocketAddress } from '../../packet/sockaddr.ts'
 import { createLab, type Lab, settle } from '../../packet/test-lab.ts'
 import * as sys from '../../sys/index.ts'
@@ -34,8 +35,9 @@ export type End = string
 export interface Wire extends Disposable {
   readonly lab: Lab
   readonly device: (name: 'r1' | 'r2' | 'lo') => PacketDevice
+  readonly world: FilterWorld
   /** Sends a packet from the client or from the router itself; where it ended. Waits longer for what is expected. */
-  readonly send: (from: 'a' | 'r', packet: Sent, expected: readonly End[]) => End
+  readonly send: (from: 'a' | 'r' | 'b', packet: Sent, expected: readonly End[]) => End
   /** All ends that the evaluation holds for possible. */
   readonly predict: (from: 'a' | 'r', packet: Sent) => Prediction
   readonly firewall: () => Firewall
@@ -116,12 +118,18 @@ export function openWire(): Wire {
   for (const key of ['ip_forward=1', 'conf.all.rp_filter=0', 'conf.r1.rp_filter=0', 'conf.r2.rp_filter=0']) {
     lab.run('r', 'sysctl', '-qw', `net.ipv4.${key}`)
   }
+  // client and server give no answers of their own
+  const quiet = 'type filter hook output priority 0; icmp type 3 drop; tcp flags & rst == rst drop;'
+  for (const ns of ['a', 'b']) {
+    lab.run(ns, 'sysctl', '-qw', 'net.ipv4.icmp_echo_ignore_all=1')
+    lab.run(ns, 'nft', `table ip quiet { chain output { ${quiet} }; }`)
+  }
   const open = (ns: string, protocol: number): number => {
     const fd = lab.enter(ns, () => sys.socket(sys.AF_INET, sys.SOCK_RAW | sys.SOCK_NONBLOCK, protocol))
     lab.onEnd(() => sys.close(fd))
     return fd
   }
-  const senders = { a: open('a', 255), r: open('r', 255) }
+  const senders = { a: open('a', 255), r: open('r', 255), b: open('b', 255) }
   const receivers = (['a', 'r', 'b'] as const).flatMap((host) =>
     [sys.IPPROTO_UDP, sys.IPPROTO_TCP, sys.IPPROTO_ICMP].map((protocol) => ({ host, fd: open(host, protocol) })),
   )
@@ -161,19 +169,34 @@ export function openWire(): Wire {
   return {
     lab,
     device: (name) => devices[name],
+    world: routerWorld(devices),
     firewall,
     predict: (from, packet) => predict(firewall(), devices, from, packet),
     send: (from, packet, expected) => {
       while (receive(0) !== undefined);
+      // two flows cannot be translated to the same one: the second would be dropped. The server only answers
+      if (from !== 'b') deleteFlows(netfilter, {})
       try {
-        sys.sendto(senders[from], bytesOf(packet), 0, encodeSocketAddress(packet.destination, 0))
+        if (from === 'r' && packet.protocol === 'udp') sendUdp(lab, packet)
+        else sys.sendto(senders[from], bytesOf(packet), 0, encodeSocketAddress(packet.destination, 0))
       } catch (error) {
         if (!(error instanceof sys.SysError)) throw error // a drop in output is an error of the sender
       }
-      const isWaitedFor = expected.some((end) => end !== 'none')
-      return receive(isWaitedFor ? 300 : 2) ?? 'none'
+      // what must arrive is given time to
+      return receive(expected.every((end) => end !== 'none' && end !== 'any') ? 300 : 5) ?? 'none'
     },
     [Symbol.dispose]: () => lab[Symbol.dispose](),
+  }
+}
+
+/** As programs do it: a raw socket has the kernel believe that the packet came in by the device by which it leaves. */
+function sendUdp(lab: Lab, packet: Sent): void {
+  const fd = lab.enter('r', () => sys.socket(sys.AF_INET, sys.SOCK_DGRAM, 0))
+  try {
+    sys.bind(fd, encodeSocketAddress(packet.source, packet.sourcePort))
+    sys.sendto(fd, Uint8Array.of(1, 2, 3, 4), 0, encodeSocketAddress(packet.destination, packet.destinationPort))
+  } finally {
+    sys.close(fd)
   }
 }
 
@@ -181,7 +204,7 @@ const isLocal = (address: string): boolean =>
   address.startsWith('127.') || routerAddresses.some((own) => own === address)
 
 /** The routes of the router, known by heart. */
-export function routerWorld(devices: Readonly<Record<'r1' | 'r2' | 'lo', PacketDevice>>): FilterWorld {
+function routerWorld(devices: Readonly<Record<'r1' | 'r2' | 'lo', PacketDevice>>): FilterWorld {
   const deviceTo = (address: string): PacketDevice | undefined =>
     isLocal(address)
       ? devices.lo
@@ -204,7 +227,8 @@ export function routerWorld(devices: Readonly<Record<'r1' | 'r2' | 'lo', PacketD
       const device = deviceTo(destination)
       return device ? { type: 'unicast', device } : { type: 'unreachable' }
     },
-    sourceAddress: ownAddress,
+    // a device without a global address, as loopback is, takes that of another
+    sourceAddress: (device) => ownAddress(device) ?? routerAddresses[0],
     deviceAddress: ownAddress,
   }
 }
