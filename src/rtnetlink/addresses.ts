@@ -10,6 +10,7 @@ import {
   type Request,
   request,
   type Socket,
+  s32,
   shape,
   str,
   struct,
@@ -33,6 +34,7 @@ const addressAttrs = attrs({
   broadcast: [4, ip],
   cacheinfo: [6, bytes],
   flags: [8, u32],
+  targetNetnsid: [10, s32],
   protocol: [11, u8],
 })
 const addressShape = shape(ifaddrmsg, addressAttrs)
@@ -132,10 +134,14 @@ function readAddress({
   }
 }
 
-/** Every address of the socket's namespace, or those of one link. */
-export function listAddresses(socket: Socket, filter: { readonly index?: number } = {}): Address[] {
+/** Every address of the socket's namespace, or of another by the number that it has here; or those of one link. */
+export function listAddresses(
+  socket: Socket,
+  filter: { readonly index?: number; readonly nsid?: number } = {},
+): Address[] {
+  const attributes = filter.nsid === undefined ? {} : { targetNetnsid: filter.nsid }
   return socket
-    .dump(request(RTM_GETADDR, 0, addressShape, { index: filter.index ?? 0 }), addressShape)
+    .dump(request(RTM_GETADDR, 0, addressShape, { index: filter.index ?? 0 }, attributes), addressShape)
     .map(readAddress)
     .filter((a) => a !== undefined)
 }

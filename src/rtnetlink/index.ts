@@ -1,7 +1,7 @@
 /** Links, addresses, routes, rules and neighbours over NETLINK_ROUTE. Names are those of iproute2 and the kernel. */
 export * from './addresses.ts'
 export type { LinkSpec } from './kinds.ts'
-export { getLinkLabel, type LinkLabel, listLinkLabels } from './labels.ts'
+export { getLinkBriefly, getLinkLabel, type LinkLabel, listLinkLabels, listLinksBriefly } from './labels.ts'
 export { type Link, linkData } from './link.ts'
 export {
   addLink,

@@ -1,7 +1,7 @@
 /** What tells a link from others, and whose it is: a small part of an answer that is read often. */
-import { attrs, type Socket, shape, str, text, u32 } from '../netlink/index.ts'
+import { attrs, mac, type Socket, s32, shape, str, text, u32, type Values } from '../netlink/index.ts'
 import { ifinfomsg } from './kinds.ts'
-import { IFF_UP } from './link.ts'
+import { IFF_UP, type Link, readLink } from './link.ts'
 import { allLinks, askForLink, type Target } from './links.ts'
 
 export interface LinkLabel {
@@ -51,4 +51,39 @@ export function listLinkLabels(socket: Socket): LinkLabel[] {
 export function getLinkLabel(socket: Socket, target: Target): LinkLabel | undefined {
   const answer = askForLink(socket, target, labelShape)
   return answer && readLabel(answer)
+}
+
+/** What connects a link with others, without what its kind and its bridge say of it: a third of the work. */
+const briefAttrs = attrs({
+  mac: [1, mac],
+  ifname: [3, str],
+  mtu: [4, u32],
+  link: [5, u32],
+  master: [10, u32],
+  linkinfo: [18, linkinfo],
+  alias: [20, text],
+  group: [27, u32],
+  linkNetnsid: [37, s32],
+})
+const briefShape = shape(ifinfomsg, briefAttrs)
+
+function readBrief({ header, attrs: { linkinfo: info, ...attributes } }: BriefMessage): Link {
+  const link = readLink({ header, attrs: attributes })
+  return info?.kind === undefined ? link : { ...link, kind: info.kind }
+}
+
+interface BriefMessage {
+  readonly header: { readonly index: number; readonly flags: number; readonly type: number }
+  readonly attrs: Values<typeof briefAttrs.fields>
+}
+
+/** Every link with its names, addresses, flags and connections; all else is as if it were not told. */
+export function listLinksBriefly(socket: Socket): Link[] {
+  return socket.dump(allLinks(), briefShape).map(readBrief)
+}
+
+/** One link in the same way, also of another namespace by the number that it has here. */
+export function getLinkBriefly(socket: Socket, index: number, nsid?: number): Link | undefined {
+  const answer = askForLink(socket, { index }, briefShape, nsid)
+  return answer && readBrief(answer)
 }

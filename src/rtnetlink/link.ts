@@ -77,6 +77,7 @@ export const linkAttrs = attrs({
   numRxQueues: [32, u32],
   carrier: [33, u8],
   linkNetnsid: [37, s32],
+  targetNetnsid: [46, s32],
   gsoMaxSegs: [40, u32],
   gsoMaxSize: [41, u32],
   minMtu: [50, u32],

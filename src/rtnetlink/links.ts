@@ -131,13 +131,18 @@ export function getLink(socket: Socket, target: Target): Link | undefined {
   return answer && readLink(answer)
 }
 
-/** The answer about one link, of which `as` decodes what it knows. */
+/**
+ * The answer about one link, of which `as` decodes what it knows; in the namespace with the number `nsid`, or in the
+ * socket's own.
+ */
 export function askForLink<F extends Fields>(
   socket: Socket,
   target: Target,
   as: Shape<LinkHeader, F>,
+  nsid?: number,
 ): Message<LinkHeader, F> | undefined {
-  const { header, attributes } = addressed(target)
+  const { header, attributes: named } = addressed(target)
+  const attributes = nsid === undefined ? named : { targetNetnsid: nsid, ...named }
   try {
     return socket.get(request(RTM_GETLINK, 0, linkShape, header, { ...attributes, extMask: SKIP_STATS }), as)
   } catch (error) {

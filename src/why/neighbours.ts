@@ -62,8 +62,8 @@ function resolveOn(
     if (segment.outside.length > 0) return beyond(segment)
     return { kind: 'fault', fault: nobodyHas(context, space, device, nextHop, segment) }
   }
-  const open = [...holders, ...answering].find((end) => !end.fault) ?? holder
-  if (open.fault) return reach(context, space, device, nextHop, open, entry, holders)
+  const open = [...holders, ...answering].find((end) => !end.fault()) ?? holder
+  if (open.fault()) return reach(context, space, device, nextHop, open, entry, holders)
   const silent = silence(open, nextHop, packet, device, space)
   if (silent) return { kind: 'fault', fault: silent }
   return reach(context, space, device, nextHop, open, entry, holders)
@@ -78,9 +78,10 @@ function reach(
   entry: Neighbour | undefined,
   holders: readonly End[],
 ): Resolved {
-  if (end.fault) {
+  const blocked = end.fault()
+  if (blocked) {
     describeWay(context, end)
-    return { kind: 'fault', fault: end.fault }
+    return { kind: 'fault', fault: blocked }
   }
   const mac = end.link.mac ?? ''
   const isStatic = entry?.state === 'permanent' || entry?.state === 'noarp'
@@ -92,7 +93,7 @@ function reach(
     `${nextHop} lladdr ${mac} dev ${device.name}`,
     `${nextHop} is at ${mac}, ${deviceName(end.space, end.link)} (${how})`,
   )
-  const twins = isStatic ? [] : holders.filter((h) => h !== end && !h.fault && h.space !== end.space)
+  const twins = isStatic ? [] : holders.filter((h) => h !== end && !h.fault() && h.space !== end.space)
   for (const twin of twins) {
     const text = `${nextHop} is an address of ${deviceName(end.space, end.link)} and of ${deviceName(twin.space, twin.link)}: whoever answers first gets the packets`
     addHop(context, twin.space, 'address', nextHop, text, 'note', 'ADDRESS_DUPLICATE')
@@ -103,8 +104,9 @@ function reach(
 
 /** The devices and bridges that the frame crosses. */
 function describeWay(context: Context, end: End): void {
+  const blocked = end.fault()
   for (const { space, link, kind } of end.steps) {
-    if (end.fault && deviceName(space, link) === end.fault.object) return
+    if (blocked && deviceName(space, link) === blocked.object) return
     const words = kind === 'bridge' ? `through bridge ${link.name}` : `by ${link.name}`
     addHop(context, space, kind, deviceName(space, link), `${words}, mtu ${link.mtu}`)
   }
@@ -117,22 +119,18 @@ function byMac(segment: Segment, mac: string): End[] {
 interface Holders {
   /** namespaces that have the address */
   readonly holders: readonly End[]
-  /** those that answer for it, though it is not theirs */
+  /** where nobody has it: those that answer for it all the same */
   readonly answering: readonly End[]
 }
 
 function holdersOf(segment: Segment, ip: string): Holders {
   const isIpv6 = ip.includes(':')
-  const holders: End[] = []
-  const answering: End[] = []
-  for (const end of segment.ends) {
+  const holders = segment.ends.filter((end) => {
     const has = end.space.addresses().filter((a) => a.address.address === ip)
     // IPv6 answers only on the link that has the address (ndisc_recv_ns), IPv4 on any (arp_process)
-    const isHolder = isIpv6 ? has.some((a) => a.index === end.link.index) : has.length > 0
-    if (isHolder) holders.push(end)
-    else if (answersFor(end, ip)) answering.push(end)
-  }
-  // a bridge and its host are one end too many when the address is on another device of the same namespace
+    return isIpv6 ? has.some((a) => a.index === end.link.index) : has.length > 0
+  })
+  const answering = holders.length > 0 ? [] : segment.ends.filter((end) => answersFor(end, ip))
   return { holders: preferOwn(holders, ip), answering }
 }
 
@@ -323,12 +321,10 @@ function noMaster(space: Space, stray: Link, bridge: Link, ip: string): Fault {
 function emptiedByDown(ip: string, segment: Segment): Fault | undefined {
   if (!ip.includes(':')) return undefined
   const end = segment.ends.find(
-    ({ fault, space, link }) =>
-      (fault?.code === 'NO_CARRIER' || fault?.code === 'LINK_DOWN') &&
-      !link.isUp &&
-      !space.addresses().some((a) => a.index === link.index && a.address.family === 6),
+    ({ space, link }) => !link.isUp && !space.addresses().some((a) => a.index === link.index && a.address.family === 6),
   )
-  return end?.fault
+  const fault = end?.fault()
+  return fault?.code === 'NO_CARRIER' || fault?.code === 'LINK_DOWN' ? fault : undefined
 }
 
 function otherDevice(context: Context, space: Space, device: Link, ip: string): Fault | undefined {

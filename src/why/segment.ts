@@ -2,7 +2,7 @@
  * Layer 2: where a frame that leaves by a device can end. Follows veth pairs and bridges until it comes to devices that
  * hand the frame to a protocol stack. Faults on the way are kept with the end that they keep from being reached.
  */
-import { type Link, linkData } from '../rtnetlink/index.ts'
+import type { Link } from '../rtnetlink/index.ts'
 import type { Code } from './codes.ts'
 import type { Space } from './space.ts'
 import type { World } from './world.ts'
@@ -32,8 +32,8 @@ export interface End {
   readonly space: Space
   readonly link: Link
   readonly steps: readonly Step[]
-  /** the first thing on the way that stops the frame */
-  readonly fault?: Fault
+  /** the first thing on the way that stops the frame; looked for when it is asked for */
+  readonly fault: () => Fault | undefined
   /** smallest MTU of the devices on the way, with the device that has it */
   readonly mtu: { readonly bytes: number; readonly at: string }
   /** the bridges that it crosses: each pair of ports, for the rules that bridges run */
@@ -61,9 +61,12 @@ export interface Segment {
   readonly outside: readonly Outside[]
 }
 
+/** Looks for a fault: most ways are never asked about. */
+type Check = () => Fault | undefined
+
 interface Way {
   readonly steps: readonly Step[]
-  readonly fault: Fault | undefined
+  readonly checks: readonly Check[]
   readonly mtu: End['mtu']
   readonly crossings: readonly Crossing[]
 }
@@ -73,12 +76,12 @@ export function deviceName(space: Space, link: Link): string {
   return `${space.name}:${link.name}`
 }
 
-function withStep(way: Way, step: Step, fault?: Fault): Way {
+function withStep(way: Way, step: Step, ...checks: readonly Check[]): Way {
   const smaller = step.link.mtu < way.mtu.bytes && step.link.type !== LOOPBACK
   return {
     ...way,
     steps: [...way.steps, step],
-    fault: way.fault ?? fault,
+    checks: [...way.checks, ...checks],
     mtu: smaller ? { bytes: step.link.mtu, at: deviceName(step.space, step.link) } : way.mtu,
   }
 }
@@ -90,12 +93,23 @@ export function isBridge(link: Link | undefined): boolean {
   return link?.kind === 'bridge'
 }
 
-function portOf(link: Link) {
-  return link.slave && 'data' in link.slave && link.slave.kind === 'bridge' ? link.slave.data : undefined
+function portOf(space: Space, link: Link) {
+  const { slave } = space.detail(link)
+  return slave && 'data' in slave && slave.kind === 'bridge' ? slave.data : undefined
 }
+
+const segments = new WeakMap<Space, Map<number, Segment>>()
 
 /** Every place where a frame that `space` sends out of `link` can end. */
 export function segmentOf(world: World, space: Space, link: Link): Segment {
+  const known = segments.get(space) ?? new Map<number, Segment>()
+  segments.set(space, known)
+  const segment = known.get(link.index) ?? explore(world, space, link)
+  known.set(link.index, segment)
+  return segment
+}
+
+function explore(world: World, space: Space, link: Link): Segment {
   const ends: End[] = []
   const outside: Outside[] = []
   const seen = new Set<string>()
@@ -104,7 +118,7 @@ export function segmentOf(world: World, space: Space, link: Link): Segment {
     const key = `out ${at.inode} ${device.index}`
     if (seen.has(key)) return
     seen.add(key)
-    const next = withStep(way, { space: at, link: device, kind: 'device', text: '' }, downFault(at, device))
+    const next = withStep(way, { space: at, link: device, kind: 'device', text: '' }, () => downFault(at, device))
     if (device.kind === 'bridge') {
       for (const port of portsOf(at, device)) cross(at, device, undefined, port, next)
       return
@@ -116,7 +130,8 @@ export function segmentOf(world: World, space: Space, link: Link): Segment {
         outside.push({ space: at, link: device, steps: next.steps, text })
         return
       }
-      arrive(peer.space, peer.link, { ...next, fault: next.fault ?? carrierFault(at, device, peer.space, peer.link) })
+      const check = (): Fault | undefined => carrierFault(at, device, peer.space, peer.link)
+      arrive(peer.space, peer.link, { ...next, checks: [...next.checks, check] })
       return
     }
     if (device.type === LOOPBACK) return
@@ -138,32 +153,47 @@ export function segmentOf(world: World, space: Space, link: Link): Segment {
       outside.push({ space: at, link: device, steps: next.steps, text })
       return
     }
-    const blocked = { ...next, fault: next.fault ?? portFault(at, device, master) }
+    const blocked = { ...next, checks: [...next.checks, () => portFault(at, device, master)] }
     const inside = { ...blocked, crossings: [...blocked.crossings, { space: at, bridge: master, from: device }] }
     seen.add(`in ${at.inode} ${master.index}`)
     ends.push(
-      endOf(at, master, withStep(inside, { space: at, link: master, kind: 'bridge', text: '' }, downFault(at, master))),
+      endOf(
+        at,
+        master,
+        withStep(inside, { space: at, link: master, kind: 'bridge', text: '' }, () => downFault(at, master)),
+      ),
     )
     for (const port of portsOf(at, master)) cross(at, master, device, port, blocked)
   }
 
   const cross = (at: Space, bridge: Link, from: Link | undefined, to: Link, way: Way): void => {
-    if (from && to.index === from.index && portOf(to)?.hairpin !== 1) return
+    if (from && to.index === from.index && portOf(at, to)?.hairpin !== 1) return
     const crossing = from ? [{ space: at, bridge, from, to }] : []
-    const fault =
-      (bridge.isUp ? undefined : downFault(at, bridge)) ?? isolationFault(at, from, to) ?? portFault(at, to, bridge)
     const step: Step = { space: at, link: bridge, kind: 'bridge', text: '' }
-    const next = withStep({ ...way, crossings: [...way.crossings, ...crossing] }, step, fault)
+    const checks = [() => downFault(at, bridge), () => isolationFault(at, from, to), () => portFault(at, to, bridge)]
+    const next = withStep({ ...way, crossings: [...way.crossings, ...crossing] }, step, ...checks)
     leave(at, to, next)
   }
 
-  leave(space, link, { steps: [], fault: undefined, mtu: { bytes: Number.POSITIVE_INFINITY, at: '' }, crossings: [] })
+  leave(space, link, { steps: [], checks: [], mtu: { bytes: Number.POSITIVE_INFINITY, at: '' }, crossings: [] })
   return { ends, outside }
 }
 
-function endOf(space: Space, link: Link, way: Way): End {
-  const { steps, fault, mtu, crossings } = way
-  return { space, link, steps, mtu, crossings, ...(fault ? { fault } : {}) }
+function endOf(space: Space, link: Link, { steps, checks, mtu, crossings }: Way): End {
+  let looked: { readonly fault: Fault | undefined } | undefined
+  const fault = (): Fault | undefined => {
+    looked ??= { fault: firstFault(checks) }
+    return looked.fault
+  }
+  return { space, link, steps, mtu, crossings, fault }
+}
+
+function firstFault(checks: readonly Check[]): Fault | undefined {
+  for (const check of checks) {
+    const fault = check()
+    if (fault) return fault
+  }
+  return undefined
 }
 
 function leavesBy(link: Link): string {
@@ -209,7 +239,7 @@ function carrierFault(space: Space, link: Link, otherSpace: Space, other: Link):
 }
 
 function portFault(space: Space, port: Link, bridge: Link): Fault | undefined {
-  const data = portOf(port)
+  const data = portOf(space, port)
   const state = data?.state ?? 'forwarding'
   if (state === 'forwarding' || !port.isUp || !port.hasCarrier || !bridge.isUp) return undefined
   return {
@@ -222,7 +252,7 @@ function portFault(space: Space, port: Link, bridge: Link): Fault | undefined {
 }
 
 function isolationFault(space: Space, from: Link | undefined, to: Link): Fault | undefined {
-  if (!from || portOf(from)?.isolated !== 1 || portOf(to)?.isolated !== 1) return undefined
+  if (!from || portOf(space, from)?.isolated !== 1 || portOf(space, to)?.isolated !== 1) return undefined
   return {
     code: 'PORT_ISOLATED',
     space,
@@ -230,9 +260,4 @@ function isolationFault(space: Space, from: Link | undefined, to: Link): Fault |
     text: `both ports ${from.name} and ${to.name} are isolated: the bridge forwards nothing between them`,
     remedy: `bridge link set dev ${to.name} isolated off`,
   }
-}
-
-/** Whether the bridge looks at VLAN tags, which are not followed here. */
-export function filtersVlans(bridge: Link): boolean {
-  return linkData(bridge, 'bridge')?.vlanFiltering === 1
 }

@@ -2,18 +2,20 @@
 import { readFileSync } from 'node:fs'
 import { codeOf } from '../engine/errors.ts'
 import { sysctlPath } from '../engine/observe.ts'
-import { NETLINK_NETFILTER, NETLINK_ROUTE, type Socket } from '../netlink/index.ts'
+import { NETLINK_NETFILTER, NETLINK_ROUTE, openSocket, type Socket } from '../netlink/index.ts'
 import { inNetns, type Netns, openSocketIn } from '../netns/index.ts'
 import { type ListeningSocket, listListening, openSockDiag } from '../packet/index.ts'
 import {
   type Address,
   countFilters,
   type ForwardingEntry,
+  getLink,
+  getLinkBriefly,
   getRoute,
   type Link,
   listAddresses,
   listForwarding,
-  listLinks,
+  listLinksBriefly,
   listNeighbours,
   listQdiscs,
   listRoutes,
@@ -33,11 +35,15 @@ export interface Space extends Disposable {
   readonly inode: number
   /** as `exec` takes it */
   readonly name: string
-  readonly netns: Netns
-  readonly socket: Socket
+  /** an open descriptor of it */
+  readonly fd: () => number
+  readonly socket: () => Socket
   readonly nft: () => Socket
   readonly inside: <T>(work: () => T) => T
+  /** every link, without what its kind says of it */
   readonly links: () => readonly Link[]
+  /** the same link with all that the kernel tells */
+  readonly detail: (link: Link) => Link
   readonly link: (index: number | undefined) => Link | undefined
   readonly addresses: () => readonly Address[]
   readonly rules: () => readonly Rule[]
@@ -64,41 +70,75 @@ function once<T>(read: () => T): () => T {
   }
 }
 
-/** Takes the descriptor over. */
-export function openSpace(name: string, inode: number, netns: Netns): Space {
-  const socket = openSocketIn(netns.fd, NETLINK_ROUTE)
+/** Where a namespace can be asked without entering it: from another, by the number that it has there. */
+export interface From {
+  readonly socket: Socket
+  readonly nsid: number
+}
+
+/**
+ * A namespace, which is opened when it must be: of the many behind a bridge most are asked for one link and their
+ * addresses only, and that can be done `from` the bridge's.
+ */
+export function openSpace(name: string, inode: number, open: () => Netns, from?: From): Space {
+  let opened: { readonly netns: Netns; readonly socket: Socket } | undefined
+  const own = (): { readonly netns: Netns; readonly socket: Socket } => {
+    if (opened) return opened
+    const netns = open()
+    opened = { netns, socket: openSocketIn(netns.fd, NETLINK_ROUTE) }
+    return opened
+  }
+  const socket = (): Socket => own().socket
+  const inside = <T>(work: () => T): T => inNetns(own().netns.fd, work)
   let nft: Socket | undefined
-  const inside = <T>(work: () => T): T => inNetns(netns.fd, work)
-  const links = once(() => listLinks(socket))
-  const byIndex = once(() => new Map(links().map((link) => [link.index, link])))
+  const known = new Map<number, Link | undefined>()
+  const details = new Map<number, Link>()
+  const links = once(() => {
+    const all = listLinksBriefly(socket())
+    for (const link of all) known.set(link.index, link)
+    return all
+  })
+  const oneLink = (index: number): Link | undefined =>
+    from && !opened ? getLinkBriefly(from.socket, index, from.nsid) : getLinkBriefly(socket(), index)
   const sysctls = new Map<string, string | undefined>()
   return {
     inode,
     name,
-    netns,
+    fd: () => own().netns.fd,
     socket,
     nft: () => {
-      nft ??= openSocketIn(netns.fd, NETLINK_NETFILTER)
+      nft ??= inside(() => openSocket(NETLINK_NETFILTER))
       return nft
     },
     inside,
     links,
-    link: (index) => (index === undefined ? undefined : byIndex().get(index)),
-    addresses: once(() => listAddresses(socket)),
-    rules: once(() => listRules(socket)),
-    routes: once(() => listRoutes(socket)),
-    neighbours: once(() => listNeighbours(socket)),
-    proxies: once(() => listNeighbours(socket, { proxy: true })),
-    forwarding: once(() => listForwarding(socket)),
-    qdiscs: once(() => listQdiscs(socket)),
-    filters: (index) => countFilters(socket, index),
+    link: (index) => {
+      if (index === undefined) return undefined
+      if (!known.has(index)) known.set(index, oneLink(index))
+      return known.get(index)
+    },
+    detail: (link) => {
+      const detail = details.get(link.index) ?? getLink(socket(), { index: link.index }) ?? link
+      details.set(link.index, detail)
+      return detail
+    },
+    addresses: once(() =>
+      from && !opened ? listAddresses(from.socket, { nsid: from.nsid }) : listAddresses(socket()),
+    ),
+    rules: once(() => listRules(socket())),
+    routes: once(() => listRoutes(socket())),
+    neighbours: once(() => listNeighbours(socket())),
+    proxies: once(() => listNeighbours(socket(), { proxy: true })),
+    forwarding: once(() => listForwarding(socket())),
+    qdiscs: once(() => listQdiscs(socket())),
+    filters: (index) => countFilters(socket(), index),
     listening: once(() => {
       using diag = inside(openSockDiag)
       return listListening(diag)
     }),
     route: (query) => {
       try {
-        return { route: getRoute(socket, query) }
+        return { route: getRoute(socket(), query) }
       } catch (error) {
         const errno = codeOf(error)
         if (errno === undefined) throw error
@@ -114,9 +154,9 @@ export function openSpace(name: string, inode: number, netns: Netns): Space {
       return sysctls.get(key)
     },
     [Symbol.dispose]: () => {
-      socket.close()
       nft?.close()
-      netns.close()
+      opened?.socket.close()
+      opened?.netns.close()
     },
   }
 }

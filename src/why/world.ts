@@ -3,7 +3,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { currentNetns, listNetns, NETNS_DIR, netnsInode, openNetnsFile } from '../netns/index.ts'
 import { HOST } from '../plan/state.ts'
 import { getNamespaceId } from '../rtnetlink/index.ts'
-import { openSpace, type Space } from './space.ts'
+import { type From, openSpace, type Space } from './space.ts'
 
 const DOCKER_DIR = '/run/docker/netns'
 
@@ -11,6 +11,10 @@ const DOCKER_DIR = '/run/docker/netns'
 interface Candidate {
   readonly name: string
   readonly path: string
+}
+
+interface Found extends Candidate {
+  readonly inode: number
 }
 
 export interface World extends Disposable {
@@ -44,30 +48,61 @@ function inodeOf(path: string): number | undefined {
   }
 }
 
+function numberAll(space: Space): Map<number, Found> {
+  const found = new Map<number, Found>()
+  const seen = new Set<number>()
+  const socket = space.socket()
+  for (const candidate of candidates()) {
+    const inode = inodeOf(candidate.path)
+    if (inode === undefined || seen.has(inode)) continue
+    seen.add(inode)
+    try {
+      using netns = openNetnsFile(candidate.path)
+      const nsid = getNamespaceId(socket, netns.fd)
+      if (nsid !== undefined) found.set(nsid, { ...candidate, inode })
+    } catch {
+      // a file on which no namespace is mounted, or a process that has ended
+    }
+  }
+  return found
+}
+
 export function openWorld(): World {
   const spaces = new Map<number, Space>()
-  const keep = (name: string, path: string): Space | undefined => {
-    const inode = inodeOf(path)
-    if (inode === undefined) return undefined
+  const keep = ({ name, path, inode }: Found, from?: From): Space => {
     const known = spaces.get(inode)
     if (known) return known
+    const space = openSpace(name, inode, () => openNetnsFile(path), from)
+    spaces.set(inode, space)
+    return space
+  }
+  const enter = (name: string, path: string): Space | undefined => {
+    const inode = inodeOf(path)
+    if (inode === undefined) return undefined
+    const space = keep({ name, path, inode })
     try {
-      const space = openSpace(name, inode, openNetnsFile(path))
-      spaces.set(inode, space)
+      space.fd()
+      space.socket()
       return space
     } catch {
+      spaces.delete(inode)
       return undefined // a file on which no namespace is mounted
     }
   }
   const own = netnsInode()
   if (!isInode(own)) throw new Error('this kernel shows no network namespaces under /proc')
-  const host = openSpace(HOST, own, currentNetns())
+  const host = openSpace(HOST, own, currentNetns)
   spaces.set(own, host)
 
   /** The isolated host of a topology goes by `TOPOLOGY/host`. */
-  const open = (candidate: Candidate): Space | undefined => {
-    const space = keep(candidate.name, candidate.path)
-    return space && spaces.get(space.inode)
+  /** Each namespace that can be found, by its number in a space. Numbers are given out once and stay. */
+  const numbered = new Map<Space, ReadonlyMap<number, Found>>()
+  const numbers = (space: Space, nsid: number): Found | undefined => {
+    const known = numbered.get(space)?.get(nsid)
+    if (known) return known
+    const made = numberAll(space)
+    numbered.set(space, made)
+    return made.get(nsid)
   }
   const names = (): string[] => [HOST, ...listNetns(), ...listNetns(DOCKER_DIR).map((n) => `${DOCKER_DIR}/${n}`)]
   return {
@@ -75,26 +110,18 @@ export function openWorld(): World {
     names,
     find: (name) => {
       if (name === HOST) return host
-      if (listNetns().includes(name)) return keep(name, `${NETNS_DIR}/${name}`)
+      if (listNetns().includes(name)) return enter(name, `${NETNS_DIR}/${name}`)
       const [topology, inner] = name.split('/')
-      if (inner === HOST && topology) return keep(name, `${NETNS_DIR}/${topology}-host`)
-      if (/^\d+$/.test(name)) return keep(name, `/proc/${name}/ns/net`)
-      if (name.startsWith('/')) return keep(name, name)
+      if (inner === HOST && topology) return enter(name, `${NETNS_DIR}/${topology}-host`)
+      if (/^\d+$/.test(name)) return enter(name, `/proc/${name}/ns/net`)
+      if (name.startsWith('/')) return enter(name, name)
       return undefined
     },
     byId: (space, nsid) => {
-      for (const known of spaces.values()) {
-        if (getNamespaceId(space.socket, known.netns.fd) === nsid) return known
-      }
-      const seen = new Set(spaces.keys())
-      for (const candidate of candidates()) {
-        const inode = inodeOf(candidate.path)
-        if (inode === undefined || seen.has(inode)) continue
-        seen.add(inode)
-        const found = open(candidate)
-        if (found && getNamespaceId(space.socket, found.netns.fd) === nsid) return found
-      }
-      return undefined
+      // the other end is most often here
+      if (getNamespaceId(space.socket(), host.fd()) === nsid) return host
+      const found = numbers(space, nsid)
+      return found && keep(found, { socket: space.socket(), nsid })
     },
     [Symbol.dispose]: () => {
       for (const space of spaces.values()) space[Symbol.dispose]()
