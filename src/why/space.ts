@@ -81,17 +81,19 @@ export interface From {
  * addresses only, and that can be done `from` the bridge's.
  */
 export function openSpace(name: string, inode: number, open: () => Netns, from?: From): Space {
+  const known = new Map<number, Link | undefined>()
   let opened: { readonly netns: Netns; readonly socket: Socket } | undefined
   const own = (): { readonly netns: Netns; readonly socket: Socket } => {
     if (opened) return opened
     const netns = open()
     opened = { netns, socket: openSocketIn(netns.fd, NETLINK_ROUTE) }
+    // asked from elsewhere, a link tells the number that its peer's namespace has there
+    known.clear()
     return opened
   }
   const socket = (): Socket => own().socket
   const inside = <T>(work: () => T): T => inNetns(own().netns.fd, work)
   let nft: Socket | undefined
-  const known = new Map<number, Link | undefined>()
   const details = new Map<number, Link>()
   const links = once(() => {
     const all = listLinksBriefly(socket())
