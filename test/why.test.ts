@@ -12,7 +12,7 @@ import { type Explanation, explain } from '../src/why/index.ts'
 import { needs } from './support/need.ts'
 import { outputOf } from './support/run.ts'
 import { anyInjection, type Injection } from './why/faults.ts'
-import { enter, openService, type Sent, type Service, sendAll } from './why/packets.ts'
+import { enter, openService, type Sent, type Service, sendAll, sendDatagram } from './why/packets.ts'
 import { randomFrom, type Scenario, scenario } from './why/scenarios.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -62,6 +62,7 @@ function packetOf({ scenario: s, fault }: Case): Sent {
     protocol: s.protocol,
     port: s.port ?? 0,
     ...(fault?.size === undefined ? {} : { size: fault.size }),
+    ...(fault?.sourcePort === undefined ? {} : { sourcePort: fault.sourcePort }),
   }
 }
 
@@ -82,7 +83,7 @@ async function tryBatch(cases: readonly Case[]): Promise<Tried[]> {
       if (s.protocol !== 'icmp' && s.servicePort !== undefined && fault?.listen !== 'nowhere') {
         services.push(openService(s.to, s.protocol, s.family, s.servicePort, addressFor(s, fault)))
       }
-      fault?.put(inside)
+      fault?.put(inside, { datagram: sendDatagram })
     }
     const explanations = cases.map((one) => {
       const packet = packetOf(one)
@@ -92,6 +93,7 @@ async function tryBatch(cases: readonly Case[]): Promise<Tried[]> {
         protocol: packet.protocol,
         ...(packet.protocol === 'icmp' ? {} : { port: packet.port }),
         ...(packet.size === undefined ? {} : { size: packet.size }),
+        ...(packet.sourcePort === undefined ? {} : { sourcePort: packet.sourcePort }),
       })
     })
     const answers = await sendAll(cases.map(packetOf), services)

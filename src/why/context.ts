@@ -14,6 +14,10 @@ export interface Context {
   readonly trackings: Map<number, Tracking>
   /** namespaces in which the packet was made or came in from outside: a route or a rule may be asked for it there */
   readonly visits: Map<string, number>
+  /** flows that connection tracking remembers count for nothing */
+  readonly forgets?: true
+  /** where connection tracking has known the flow before */
+  remembered?: Space
   /** who made the packet that is on its way */
   sender?: Space
 }

@@ -2,6 +2,7 @@
 import { canonicalAddress, familyOf, prefixContains } from '../ip/index.ts'
 import type { ImageRule } from '../nftables/index.ts'
 import { nearest } from '../topology/names.ts'
+import { duplicateFault } from './checks.ts'
 import type { Code } from './codes.ts'
 import { addHop, type Context, type Outcome } from './context.ts'
 import { takenBy } from './deliver.ts'
@@ -11,7 +12,8 @@ import type { Packet, Protocol, Tracking } from './packet.ts'
 import { refineAnswer, refineDelivery, refineRequest } from './refine.ts'
 import type { Fault } from './segment.ts'
 import type { Space } from './space.ts'
-import { duplicateFault, mirror, send, tupleOf } from './walk.ts'
+import { mirror, tupleOf } from './tracking.ts'
+import { send } from './walk.ts'
 import { openWorld, type World } from './world.ts'
 
 export type { Explanation, Hop } from './hops.ts'
@@ -141,6 +143,8 @@ function walkRequest(world: World, origin: Space, destination: string, question:
   const made = packetFor(destination, question)
   addHop(request, origin, 'process', describePacket(made), `a program in ${origin.name} sends ${describePacket(made)}`)
   const there = send(request, origin, made)
+  const stale = staleFlow(request, origin, made, there)
+  if (stale) return answer(false, stale)
   if (there.kind === 'unknown') return answer(null, there.fault)
   if (there.kind === 'stopped') return answer(false, refineRequest(request, there.fault, there.packet, destination))
   const refusal = takenBy(request, there.space, there.packet)
@@ -148,6 +152,33 @@ function walkRequest(world: World, origin: Space, destination: string, question:
   if (refusal) return answer(false, refineDelivery(request, origin, there.space, there.packet, refusal))
   const back = send({ ...request, way: 'answer', visits: new Map() }, there.space, answerTo(there.packet))
   return judgeAnswer(request, origin, made, back, answer)
+}
+
+/**
+ * A flow that connection tracking knows already keeps the translation of its first packet. Where the packet fails with
+ * it and would arrive without it, the memory is the fault.
+ */
+function staleFlow(request: Context, origin: Space, made: Packet, there: Outcome): Fault | undefined {
+  const space = request.remembered
+  const arrives = (outcome: Outcome): boolean =>
+    outcome.kind === 'delivered' && takenBy(quietly(request), outcome.space, outcome.packet) === undefined
+  if (!space || arrives(there)) return undefined
+  const afresh = send({ ...quietly(request), forgets: true }, origin, made)
+  if (!arrives(afresh)) return undefined
+  const { protocol, destination, destinationPort, sourcePort } = made
+  const fault: Fault = {
+    code: 'STALE_CONNTRACK',
+    space,
+    object: `${protocol} ${destination}:${destinationPort} from port ${sourcePort}`,
+    text: `connection tracking of ${space.name} remembers this flow with a translation that no rule gives it now`,
+    remedy: `conntrack -D -p ${protocol} --orig-dst ${destination} --orig-port-dst ${destinationPort}`,
+  }
+  addHop(request, space, 'tracking', fault.object, fault.text, 'stop', fault.code)
+  return fault
+}
+
+function quietly(request: Context): Context {
+  return { ...request, hops: [], trackings: new Map(), visits: new Map() }
 }
 
 function judgeAnswer(

@@ -4,7 +4,15 @@ import { codeOf } from '../engine/errors.ts'
 import { sysctlPath } from '../engine/observe.ts'
 import { NETLINK_NETFILTER, NETLINK_ROUTE, openSocket, type Socket } from '../netlink/index.ts'
 import { inNetns, type Netns, openSocketIn } from '../netns/index.ts'
-import { type ListeningSocket, listListening, openSockDiag } from '../packet/index.ts'
+import {
+  type Flow,
+  type FlowFilter,
+  type ListeningSocket,
+  listFlows,
+  listListening,
+  openConntrack,
+  openSockDiag,
+} from '../packet/index.ts'
 import {
   type Address,
   countFilters,
@@ -55,6 +63,8 @@ export interface Space extends Disposable {
   readonly qdiscs: () => readonly Qdisc[]
   /** how many filters hang on the clsact or ingress qdisc of a device */
   readonly filters: (index: number) => number
+  /** what connection tracking remembers */
+  readonly flows: (filter: FlowFilter) => readonly Flow[]
   readonly listening: () => readonly ListeningSocket[]
   /** the kernel's own choice */
   readonly route: (query: RouteQuery) => RouteAnswer
@@ -138,6 +148,10 @@ export function openSpace(name: string, inode: number, open: () => Netns, from?:
       using diag = inside(openSockDiag)
       return listListening(diag)
     }),
+    flows: (filter) => {
+      using conntrack = inside(openConntrack)
+      return listFlows(conntrack, filter)
+    },
     route: (query) => {
       try {
         return { route: getRoute(socket(), query) }

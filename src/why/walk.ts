@@ -1,73 +1,23 @@
 /** The way of a packet through one namespace after the other, as the kernel would take it. */
 import { isLinkLocalV6 } from '../ip/index.ts'
 import type { Link, Route } from '../rtnetlink/index.ts'
-import { addFault, addHop, type Context, type Ended, type Outcome, stopped, unknown } from './context.ts'
+import { cross, withoutOut } from './bridge.ts'
+import { bigger, duplicateFault, forwardingOff, loopbackFault, twin, withoutSource, wrongDevice } from './checks.ts'
+import { addFault, addHop, type Context, type Outcome, stopped, unknown } from './context.ts'
 import { takenBy } from './deliver.ts'
 import { deviceOf, passHook } from './firewall.ts'
 import { dadFault, dropsReversePath, resolve, reversePath } from './neighbours.ts'
-import type { Packet, Tracking, Tuple } from './packet.ts'
+import type { Packet } from './packet.ts'
 import { passQueue } from './queue.ts'
-import { blameRule, formatRoute, localnetFault, routeOf, shadowedRoute } from './routes.ts'
-import { type Crossing, deviceName, type End, type Fault } from './segment.ts'
+import { blameRule, formatRoute, routeOf, shadowedRoute } from './routes.ts'
+import { deviceName, type End, type Fault } from './segment.ts'
 import type { Space } from './space.ts'
+import { full, remember, track } from './tracking.ts'
 
 /** Namespaces that one packet may pass: as many as its time to live. */
 const LIMIT = 64
 
 const LOOPBACK = 1
-
-export function tupleOf({ source, destination, sourcePort, destinationPort }: Tuple): Tuple {
-  return {
-    source,
-    destination,
-    ...(sourcePort === undefined ? {} : { sourcePort }),
-    ...(destinationPort === undefined ? {} : { destinationPort }),
-  }
-}
-
-export function mirror({ source, destination, sourcePort, destinationPort }: Tuple): Tuple {
-  return {
-    source: destination,
-    destination: source,
-    ...(destinationPort === undefined ? {} : { sourcePort: destinationPort }),
-    ...(sourcePort === undefined ? {} : { destinationPort: sourcePort }),
-  }
-}
-
-function isSameTuple(a: Tuple, b: Tuple): boolean {
-  const samePort = (x: number | undefined, y: number | undefined): boolean =>
-    x === undefined || y === undefined || x === y
-  return (
-    a.source === b.source &&
-    a.destination === b.destination &&
-    samePort(a.sourcePort, b.sourcePort) &&
-    samePort(a.destinationPort, b.destinationPort)
-  )
-}
-
-/** What connection tracking of the namespace makes of the packet when it comes there. */
-function track(context: Context, space: Space, packet: Packet): Packet {
-  const known = context.trackings.get(space.inode)
-  if (context.way === 'answer' && known && isSameTuple(known.reply, packet)) {
-    return { ...packet, tracking: { ...known, direction: 'reply', state: 'established' } }
-  }
-  const state = context.way === 'request' || packet.protocol === 'udp' ? 'new' : 'invalid'
-  const tracking: Tracking = {
-    state,
-    direction: 'original',
-    original: tupleOf(packet),
-    reply: mirror(packet),
-    mark: 0,
-    isSourceTranslated: false,
-    isDestinationTranslated: false,
-  }
-  return { ...packet, tracking }
-}
-
-/** Remembers what rules made of the flow. */
-function remember(context: Context, space: Space, packet: Packet): void {
-  if (context.way === 'request') context.trackings.set(space.inode, packet.tracking)
-}
 
 /** A packet that a program in `space` makes. Its source is chosen by the route when it is ''. */
 export function send(context: Context, space: Space, made: Packet): Outcome {
@@ -119,27 +69,6 @@ function chooseSource(context: Context, space: Space, made: Packet, route: Route
   return { ...made, source }
 }
 
-/** No address to send from, or none that is ready. */
-function withoutSource(space: Space, device: Link | undefined, family: Packet['family']): Fault {
-  const pending = space
-    .addresses()
-    .find(
-      (a) =>
-        a.address.family === family &&
-        a.scope !== 'link' &&
-        a.flags.some((f) => f === 'tentative' || f === 'dadfailed'),
-    )
-  const at = space.link(pending?.index)
-  if (pending && at) return dadFault(space, at, pending)
-  return {
-    code: 'NO_ADDRESS',
-    space,
-    object: device ? deviceName(space, device) : space.name,
-    text: `${space.name} has no IPv${family} address to send from`,
-    remedy: `ip address add ADDRESS/LENGTH dev ${device?.name ?? 'DEVICE'}`,
-  }
-}
-
 function describeRoute(context: Context, space: Space, route: Route): void {
   const text = formatRoute(space, route)
   addHop(context, space, 'route', text, route.type === 'local' ? `${route.to.address} is here` : `route: ${text}`)
@@ -189,27 +118,6 @@ function amongTwins(context: Context, end: Outcome, twins: readonly End[], packe
   return unknown(text, twin && duplicateFault(twin.space, twin.link, packet.destination))
 }
 
-export function duplicateFault(space: Space, link: Link, address: string): Fault {
-  return {
-    code: 'ADDRESS_DUPLICATE',
-    space,
-    object: address,
-    text: `${address} is an address of ${deviceName(space, link)}, too`,
-    remedy: `ip address del ${address} dev ${link.name}`,
-  }
-}
-
-function wrongDevice(space: Space, fault: Fault, taken: Route, better: Route): Fault {
-  return {
-    code: 'ROUTE_WRONG_DEV',
-    space,
-    object: formatRoute(space, taken),
-    text: `${fault.text}; without this route ${formatRoute(space, better)} would be taken`,
-    remedy: `ip route del ${taken.to.address}/${taken.to.length} dev ${space.link(taken.index)?.name ?? ''}`,
-    file: `routes: # without { to: ${taken.to.address}/${taken.to.length} }`,
-  }
-}
-
 /** To an address of the namespace itself: out of the loopback device and in again. */
 function loopBack(context: Context, space: Space, packet: Packet): Outcome {
   const lo = space.link(LOOPBACK)
@@ -234,23 +142,6 @@ function loopBack(context: Context, space: Space, packet: Packet): Outcome {
   return deliver(context, space, pre.packet)
 }
 
-function withoutOut({ out: _, physicalIn: _in, physicalOut: _out, ...packet }: Packet): Packet {
-  return packet
-}
-
-function bigger(space: Space, packet: Packet, mtu: number, at: string): Fault | undefined {
-  if (packet.length <= mtu) return undefined
-  const [, device = at] = at.split(':')
-  return {
-    code: 'MTU_TOO_SMALL',
-    space,
-    object: `${at} mtu ${mtu}`,
-    text: `a packet of ${packet.length} bytes does not fit ${at}, whose MTU is ${mtu}`,
-    remedy: `ip link set ${device} mtu ${packet.length}`,
-    file: `${device}: { mtu: ${packet.length} }`,
-  }
-}
-
 /** The frame crosses the segment and comes to a protocol stack. */
 function arrive(context: Context, end: End, packet: Packet): Outcome {
   const { space, link } = end
@@ -269,39 +160,6 @@ function arrive(context: Context, end: End, packet: Packet): Outcome {
     crossing = passed.packet
   }
   return receive(context, space, link, withoutOut(crossing))
-}
-
-/** The rules that a bridge runs for frames that go from port to port. */
-function cross(context: Context, { space, from, to, bridge }: Crossing, packet: Packet): ReturnType<typeof passHook> {
-  const physicalIn = deviceOf(from)
-  const common = { ...withoutOut(packet), physicalIn, ...(to ? { physicalOut: deviceOf(to) } : {}) }
-  // bridge tables see the ports themselves
-  const bridgeHooks = to ? (['prerouting', 'forward', 'postrouting'] as const) : (['prerouting', 'input'] as const)
-  let current = packet
-  for (const hook of bridgeHooks) {
-    const isOut = hook === 'forward' || hook === 'postrouting'
-    const seen = { ...withoutOut(current), in: physicalIn, ...(isOut && to ? { out: deviceOf(to) } : {}) }
-    const passed = passHook(context, space, hook, seen, 'bridge')
-    if (passed.kind !== 'pass') return passed
-    current = { ...passed.packet, tracking: packet.tracking }
-  }
-  const key = `net.bridge.bridge-nf-call-ip${packet.family === 6 ? '6' : ''}tables`
-  if (!to || space.sysctl(key) !== '1') return { kind: 'pass', packet, isRerouted: false, isTranslated: false }
-  const device = deviceOf(bridge)
-  let ip = track(context, space, { ...common, in: device })
-  const crowded = full(context, space, ip)
-  if (crowded) return crowded
-  for (const hook of ['prerouting', 'forward', 'postrouting'] as const) {
-    const passed = passHook(context, space, hook, hook === 'prerouting' ? ip : { ...ip, out: device })
-    if (passed.kind !== 'pass') return passed
-    ip = passed.packet
-  }
-  if (ip.destination !== packet.destination) {
-    return unknown(`bridge ${bridge.name} sends the packet elsewhere (${key} = 1), which is not followed`)
-  }
-  remember(context, space, ip)
-  // what the rules make of its source and mark stays; who forwarded it is no matter any more
-  return { kind: 'pass', packet: withoutOut({ ...ip, ttl: packet.ttl }), isRerouted: false, isTranslated: false }
 }
 
 /** A packet that comes in by a device: for here, or to be forwarded. */
@@ -346,29 +204,6 @@ export function receive(context: Context, space: Space, link: Link, came: Packet
   return forward(context, space, link, packet)
 }
 
-/** The receiver has the sender's own address: the kernel takes the packet for forged, or answers itself. */
-function twin(context: Context, space: Space, link: Link, packet: Packet): Outcome {
-  const fault: Fault = {
-    code: 'ADDRESS_DUPLICATE',
-    space,
-    object: packet.source,
-    text: `${space.name} has the sender's address ${packet.source} itself, and drops what comes from it by ${link.name}`,
-    remedy: `ip address del ${packet.source} dev ${space.link(space.addresses().find((a) => a.address.address === packet.source)?.index)?.name ?? link.name}`,
-  }
-  addFault(context, 'address', fault)
-  return stopped(fault, packet)
-}
-
-function loopbackFault(space: Space, link: Link, packet: Packet): Fault | undefined {
-  const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1'
-  if (!isLoopback(packet.destination) && !isLoopback(packet.source)) return undefined
-  const key = `net.ipv4.conf.${link.name}.route_localnet`
-  if (packet.family === 4 && (space.sysctl(key) === '1' || space.sysctl('net.ipv4.conf.all.route_localnet') === '1'))
-    return undefined
-  const what = isLoopback(packet.source) ? `from ${packet.source}` : `to ${packet.destination}`
-  return localnetFault(space, link.name, what)
-}
-
 function forward(context: Context, space: Space, link: Link, packet: Packet): Outcome {
   const off = forwardingOff(space, link, packet)
   if (off) {
@@ -396,42 +231,10 @@ function forward(context: Context, space: Space, link: Link, packet: Packet): Ou
   return leave(context, space, passed.packet, route)
 }
 
-function forwardingOff(space: Space, link: Link, packet: Packet): Fault | undefined {
-  const key = packet.family === 4 ? `net.ipv4.conf.${link.name}.forwarding` : 'net.ipv6.conf.all.forwarding'
-  if (space.sysctl(key) !== '0') return undefined
-  const whole = packet.family === 4 ? 'net.ipv4.ip_forward' : key
-  const said = space.sysctl(whole) === '0' ? whole : key
-  return {
-    code: 'FORWARDING_OFF',
-    space,
-    object: `${said} = 0`,
-    text: `${space.name} does not forward what comes in by ${link.name}: ${said} = 0`,
-    remedy: `sysctl -w ${said}=1`,
-    file: `sysctls: { ${said}: 1 }`,
-  }
-}
-
 /** The packet is for this namespace: the input rules, then whoever listens. */
 function deliver(context: Context, space: Space, packet: Packet): Outcome {
   const input = passHook(context, space, 'input', withoutOut(packet))
   if (input.kind !== 'pass') return input
   remember(context, space, input.packet)
   return { kind: 'delivered', space, packet: input.packet }
-}
-
-/** A table of connection tracking that is full drops every new flow. */
-function full(context: Context, space: Space, packet: Packet): Ended | undefined {
-  if (packet.tracking.state !== 'new') return undefined
-  const [count, max] = ['count', 'max'].map((key) => space.sysctl(`net.netfilter.nf_conntrack_${key}`))
-  if (count === undefined || max === undefined || Number(max) === 0 || Number(count) < Number(max)) return undefined
-  const fault: Fault = {
-    code: 'CONNTRACK_FULL',
-    space,
-    object: `net.netfilter.nf_conntrack_max = ${max}`,
-    text: `connection tracking of ${space.name} is full (${count} of ${max} flows): it drops every new one`,
-    remedy: `sysctl -w net.netfilter.nf_conntrack_max=${Math.max(65536, Number(max) * 2)}`,
-    file: `sysctls: { net.netfilter.nf_conntrack_max: ${Math.max(65536, Number(max) * 2)} }`,
-  }
-  addFault(context, 'tracking', fault)
-  return stopped(fault, packet)
 }

@@ -6,16 +6,24 @@ import type { Device, Random, Scenario } from './scenarios.ts'
 /** What is run inside a namespace of the scenario. */
 export type Inside = (ns: string, ...argv: string[]) => void
 
+/** What an injection may do besides. */
+export interface Tools {
+  /** Sends one datagram. */
+  readonly datagram: (ns: string, sourcePort: number, target: string, port: number) => void
+}
+
 export interface Injection {
   readonly code: Code
   /** a variant, for messages */
   readonly what: string
   /** Puts it in. */
-  readonly put: (inside: Inside) => void
+  readonly put: (inside: Inside, tools: Tools) => void
   /** where the service is not to be, or is to be instead */
   readonly listen?: 'nowhere' | 'loopback'
   /** bytes of the packet that shows it */
   readonly size?: number
+  /** port that the sender sends from */
+  readonly sourcePort?: number
   /** the sender sends to its own address */
   readonly toItself?: true
 }
@@ -328,6 +336,24 @@ function* onPublished(s: Scenario, router: string, isOutside: boolean): Generato
         `add rule ${own} ${chain} ${family(s)} daddr ${s.target} ${s.protocol} dport 80 dnat ${family(s)} to ${nobody}`,
       )
     },
+  }
+  if (isOutside && s.protocol === 'udp') {
+    yield {
+      code: 'STALE_CONNTRACK',
+      what: 'published later',
+      put: (inside, { datagram }) => {
+        // a flow from before the port was published: it goes on to the router itself
+        flush('prerouting')(inside)
+        datagram(s.from, 40_000, s.target, 80)
+        const to = s.family === 4 ? `${s.far.address}:8080` : `[${s.far.address}]:8080`
+        inside(
+          router,
+          'nft',
+          `add rule ${own} prerouting ${family(s)} daddr ${s.target} udp dport 80 dnat ${family(s)} to ${to}`,
+        )
+      },
+      sourcePort: 40_000,
+    }
   }
   if (s.target === '127.0.0.1') {
     yield {

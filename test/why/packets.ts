@@ -51,6 +51,7 @@ export interface Sent {
   readonly family: 4 | 6
   readonly protocol: 'icmp' | 'tcp' | 'udp'
   readonly port: number
+  readonly sourcePort?: number
   /** bytes of the whole packet */
   readonly size?: number
 }
@@ -86,8 +87,22 @@ function probeOf({ from, target, family, protocol, port, size }: Sent): ProbeReq
   return { kind: 'ping', ...common, ...(size === undefined ? {} : { size: size - HEADERS[family] }) }
 }
 
-function openClient({ from, family }: Sent): number {
-  return enter(from, () => sys.socket(family === 4 ? sys.AF_INET : sys.AF_INET6, sys.SOCK_DGRAM, 0))
+function openClient({ from, family, sourcePort }: Sent): number {
+  const fd = enter(from, () => sys.socket(family === 4 ? sys.AF_INET : sys.AF_INET6, sys.SOCK_DGRAM, 0))
+  if (sourcePort !== undefined) sys.bind(fd, encodeSocketAddress(family === 4 ? '0.0.0.0' : '::', sourcePort))
+  return fd
+}
+
+/** One datagram, and no wait for an answer. */
+export function sendDatagram(from: string, sourcePort: number, target: string, port: number): void {
+  const family = target.includes(':') ? 6 : 4
+  const fd = openClient({ from, target, family, protocol: 'udp', port, sourcePort })
+  try {
+    sys.sendto(fd, new TextEncoder().encode('early'), 0, encodeSocketAddress(target, port))
+    sys.poll([{ fd, events: sys.POLLIN }], 30)
+  } finally {
+    sys.close(fd)
+  }
 }
 
 /** Sends once more, and looks whether an answer is there. Only an answer from where it was sent to is one. */
