@@ -171,6 +171,7 @@ function readTables(socket: Socket): ImageTable[] {
 /** By family, table and chain, in the order in which they run. */
 function readRules(socket: Socket): Map<string, ImageRule[]> {
   const found = new Map<string, ImageRule[]>()
+  const shared = new Map<string, Vm>()
   for (const message of socket.dump(nftRequest(msg.getRule, 0, rawRuleShape, undefined, {}), rawRuleShape)) {
     const family = familyName(message.header.family)
     const { table = '', chain = '', handle = 0n, expressions, userdata } = message.attrs
@@ -181,7 +182,7 @@ function readRules(socket: Socket): Map<string, ImageRule[]> {
       table,
       chain,
       handle,
-      vm: lazyVm(expressions),
+      vm: lazyVm(expressions, shared),
       ...(comment === undefined ? {} : { comment }),
     }
     const key = keyOf(family, table, chain)
@@ -192,8 +193,10 @@ function readRules(socket: Socket): Map<string, ImageRule[]> {
   return found
 }
 
-/** NFTA_LIST_ELEM, one after the other. */
-function lazyVm(expressions: Uint8Array | undefined): ImageRule['vm'] {
+const latin1 = new TextDecoder('latin1')
+
+/** NFTA_LIST_ELEM, one after the other. Rules have most of their expressions in common: each is decoded once. */
+function lazyVm(expressions: Uint8Array | undefined, shared: Map<string, Vm>): ImageRule['vm'] {
   let parts: Reader[] | undefined
   const decoded: Vm[] = []
   return (index) => {
@@ -205,7 +208,9 @@ function lazyVm(expressions: Uint8Array | undefined): ImageRule['vm'] {
     const known = decoded[index]
     const part = parts[index]
     if (known || !part) return known
-    const vm = vmCodec.decode(part)
+    const key = latin1.decode(part.bytes)
+    const vm = shared.get(key) ?? vmCodec.decode(part)
+    shared.set(key, vm)
     decoded[index] = vm
     return vm
   }

@@ -9,7 +9,7 @@ export type FinalVerdict = 'accept' | 'drop' | 'reject'
 /** NFT_JUMP_STACK_SIZE */
 const DEPTH = 16
 /** The kernel refuses loops; a ruleset that changes while it is read could still seem to have one. */
-const MOST_RULES = 1_000_000
+const MOST_RULES = 100_000
 
 interface Place {
   readonly chain: ImageChain

@@ -123,8 +123,15 @@ test('kube-proxy: one endpoint is decided, several are all found', { skip }, () 
 
 test('our own table', { skip }, () => {
   const network = { address: '172.17.0.0', length: 16, family: 4 } as const
-  const publish = { family: 4, port: 8080, protocol: 'tcp', to: { address: container, port: 80 }, network } as const
-  const chains = buildRuleset([{ from: network } as never], [publish as never], { 4: 'eth9' })
+  const publish = {
+    family: 4,
+    port: 8080,
+    protocol: 'tcp',
+    to: { namespace: 'c', address: container, port: 80 },
+    network,
+    namespace: 'host',
+  } as const
+  const chains = buildRuleset([{ namespace: 'host', from: network }], [publish], { 4: 'eth9' })
   const load = (socket: Socket): void => {
     const commit = transaction()
     const table = { family: 'inet', name: 'hardway-t' } as const

@@ -84,7 +84,8 @@ function readTable(family: 'ip' | 'ip6', name: string): LegacyTable {
   }
 }
 
-function parseTable(family: 'ip' | 'ip6', name: string, info: Reader, entries: Reader): LegacyTable {
+/** The block as rules by offset. Throws RangeError where it is cut short. */
+export function parseTable(family: 'ip' | 'ip6', name: string, info: Reader, entries: Reader): LegacyTable {
   const isValid = info.u32(NAME)
   const hooks = HOOKS.map((_, i) =>
     isValid & (1 << i) ? { start: info.u32(36 + i * 4), policy: info.u32(56 + i * 4) } : undefined,

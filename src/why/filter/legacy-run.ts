@@ -28,7 +28,7 @@ const GOTO = 2
 const RETURN = -5
 const codes: Readonly<Record<number, FinalVerdict>> = { [-1]: 'drop', [-2]: 'accept' }
 
-const MOST_RULES = 1_000_000
+const MOST_RULES = 100_000
 
 export function hasHook(table: LegacyTable, hook: string): boolean {
   const index = hookIndexes[hook]
