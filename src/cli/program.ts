@@ -103,9 +103,10 @@ const verbs: Readonly<Record<string, AddVerb>> = {
         flag('why', '--size <bytes>', 'of the whole packet: for links with a small MTU'),
         flag('why', '--sport <port>', 'the port that it is sent from'),
         flag('why', '--ipv6', 'by IPv6, where TO is a name'),
+        flag('why', '--live', 'send a real packet, too, and follow it on devices and through rules'),
         json('why'),
       ],
-    ).action(async (from, to, options) => done((await import('./verbs/why.ts')).runWhy(from, to, options))),
+    ).action(async (from, to, options) => done(await (await import('./verbs/why.ts')).runWhy(from, to, options))),
 
   exec: (program) =>
     program

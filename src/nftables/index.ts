@@ -54,5 +54,6 @@ export {
   shellCommand,
   type TableContent,
 } from './text.ts'
+export { decodeTrace, subscribeTraces, type TraceEvent } from './trace.ts'
 export { type Transaction, transaction } from './transaction.ts'
 export { iptablesComment, xtComment } from './xt.ts'

@@ -41,6 +41,23 @@ export interface Remedy {
   readonly shell: string
 }
 
+/** Something that was seen of a real packet. */
+export interface LiveStep {
+  readonly where: string
+  readonly way: Hop['way']
+  readonly text: string
+  readonly verdict: 'pass' | 'stop'
+}
+
+export interface Live {
+  readonly steps: readonly LiveStep[]
+  /** null: cannot be seen */
+  readonly isAnswered: boolean | null
+  /** whether the packet and the analysis agree; null where one of them is silent */
+  readonly agrees: boolean | null
+  readonly text: string
+}
+
 export interface Explanation {
   readonly from: string
   readonly to: string
@@ -49,4 +66,6 @@ export interface Explanation {
   readonly code: Code | null
   readonly hops: readonly Hop[]
   readonly remedy: Remedy | null
+  /** what a real packet did, when one was sent */
+  readonly live?: Live
 }

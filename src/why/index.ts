@@ -16,7 +16,7 @@ import { mirror, tupleOf } from './tracking.ts'
 import { send } from './walk.ts'
 import { openWorld, type World } from './world.ts'
 
-export type { Explanation, Hop } from './hops.ts'
+export type { Explanation, Hop, Live } from './hops.ts'
 
 export interface Question {
   /** a namespace, `host`, `TOPOLOGY/host`, a pid */
@@ -50,6 +50,17 @@ export class NoSuchPlace extends Error {
 export function explain(question: Question): Explanation {
   using world = openWorld()
   return explainIn(world, question)
+}
+
+/** The analysis, then a real packet beside it. It must be root's, and leaves nothing behind. Throws NoSuchPlace. */
+export async function explainLive(question: Question): Promise<Explanation> {
+  using world = openWorld()
+  const explanation = explainIn(world, question)
+  const origin = world.find(question.from)
+  if (!origin) throw new NoSuchPlace(question.from, world.names())
+  const made = packetFor(destinationOf(world, origin, question), question)
+  const { goLive } = await import('./live/index.ts')
+  return { ...explanation, live: await goLive(world, origin, made, explanation) }
 }
 
 export function explainIn(world: World, question: Question): Explanation {

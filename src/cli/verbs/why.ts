@@ -1,5 +1,13 @@
 /** `why`: whether a packet arrives, hop by hop, and what stops it. */
-import { type Explanation, explain, type Hop, NoSuchPlace, type Question } from '../../why/index.ts'
+import {
+  type Explanation,
+  explain,
+  explainLive,
+  type Hop,
+  type Live,
+  NoSuchPlace,
+  type Question,
+} from '../../why/index.ts'
 import { UsageError } from '../failure.ts'
 import { bold, dim, green, print, printJson, red } from '../output.ts'
 
@@ -8,6 +16,7 @@ export interface WhyOptions {
   readonly size?: string
   readonly sport?: string
   readonly ipv6?: boolean
+  readonly live?: boolean
 }
 
 const PROTOCOLS = ['tcp', 'udp', 'icmp', 'sctp'] as const
@@ -40,7 +49,7 @@ function wholeNumber(option: string, text: string | undefined, most: number): nu
 }
 
 /** Exit status 0: it arrives, 1: it does not, 3: unknown. */
-export function runWhy(from: string, target: string, options: WhyOptions): number {
+export async function runWhy(from: string, target: string, options: WhyOptions): Promise<number> {
   const [size, sourcePort] = [wholeNumber('size', options.size, 65535), wholeNumber('sport', options.sport, 65535)]
   const question: Question = {
     from,
@@ -49,15 +58,15 @@ export function runWhy(from: string, target: string, options: WhyOptions): numbe
     ...(sourcePort === undefined ? {} : { sourcePort }),
     ...(options.ipv6 ? { family: 6 } : {}),
   }
-  const explanation = ask(question)
+  const explanation = await ask(question, options.live === true)
   if (options.json) printJson(explanation)
   else print(render(explanation))
   return explanation.reachable === null ? 3 : explanation.reachable ? 0 : 1
 }
 
-function ask(question: Question): Explanation {
+async function ask(question: Question, isLive: boolean): Promise<Explanation> {
   try {
-    return explain(question)
+    return isLive ? await explainLive(question) : explain(question)
   } catch (error) {
     if (!(error instanceof NoSuchPlace)) throw error
     const there = error.there.slice(0, 12).join(', ')
@@ -72,7 +81,7 @@ const SIGNS: Readonly<Record<Hop['verdict'], string>> = {
   note: dim('· '),
 }
 
-function render({ from, to, reachable, code, hops, remedy }: Explanation): string {
+function render({ from, to, reachable, code, hops, remedy, live }: Explanation): string {
   const width = Math.min(24, Math.max(...hops.map((hop) => hop.where.length)))
   const lines = hops.map((hop, i) => {
     const turn = hop.way === 'answer' && hops[i - 1]?.way === 'request' ? [dim('the answer')] : []
@@ -91,5 +100,15 @@ function render({ from, to, reachable, code, hops, remedy }: Explanation): strin
           ...(remedy.file === '' ? [] : [`${dim('in the file:')} ${remedy.file}`]),
           `${dim('now:')}         ${remedy.shell}`,
         ]
-  return [...lines, `${verdict}${code === null ? '' : `  ${bold(code)}`}`, ...mend].join('\n')
+  return [
+    ...lines,
+    ...(live ? renderLive(live, width) : []),
+    `${verdict}${code === null ? '' : `  ${bold(code)}`}`,
+    ...mend,
+  ].join('\n')
+}
+
+function renderLive({ steps, text, agrees }: Live, width: number): string[] {
+  const lines = steps.map(({ where, text: what, verdict }) => `${SIGNS[verdict]} ${where.padEnd(width)}  ${what}`)
+  return [dim('a real packet'), ...lines, agrees === false ? red(text) : text]
 }
