@@ -104,6 +104,11 @@ export function openWorld(): World {
     numbered.set(space, made)
     return made.get(nsid)
   }
+  const hostNumbers = new Map<Space, number | undefined>()
+  const hostNumber = (space: Space): number | undefined => {
+    if (!hostNumbers.has(space)) hostNumbers.set(space, getNamespaceId(space.socket(), host.fd()))
+    return hostNumbers.get(space)
+  }
   const names = (): string[] => [HOST, ...listNetns(), ...listNetns(DOCKER_DIR).map((n) => `${DOCKER_DIR}/${n}`)]
   return {
     host,
@@ -119,7 +124,7 @@ export function openWorld(): World {
     },
     byId: (space, nsid) => {
       // the other end is most often here
-      if (getNamespaceId(space.socket(), host.fd()) === nsid) return host
+      if (hostNumber(space) === nsid) return host
       const found = numbers(space, nsid)
       return found && keep(found, { socket: space.socket(), nsid })
     },
