@@ -80,15 +80,17 @@ function parseList<T>(text: string | undefined): T[] {
   }
 }
 
-/** Processes of a topology, from /proc; this one and the tools around it are left out. */
-export function listProcesses(topology: string): Process[] {
+/** Processes of a topology, or of all of this host, from /proc; this one and the tools around it are left out. */
+export function listProcesses(only?: string): Process[] {
   const found: Process[] = []
   const owner = String(netnsInode())
   for (const entry of readdirSync('/proc')) {
     const pid = Number(entry)
     if (!(pid > 0) || pid === process.pid) continue
     const environment = readEnvironment(pid)
-    if (environment?.get(TOPOLOGY) !== topology || environment.get(OWNER) !== owner) continue
+    const topology = environment?.get(TOPOLOGY)
+    if (!environment || topology === undefined || topology !== (only ?? topology)) continue
+    if (environment.get(OWNER) !== owner) continue
     const namespace = environment.get(NAMESPACE) ?? HOST
     const service = environment.get(SERVICE)
     const number = Number(service)
