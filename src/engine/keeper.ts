@@ -81,7 +81,7 @@ function look(topology: string, one: Watched): void {
 }
 
 function start(topology: string, { namespace, netns, number, argv }: KeptService): number {
-  // as up and down hold it: neither finds a program that is just being started, or has it started beside its own
+  // as up and down hold it: neither finds a program half started, and none is started while one of them works
   using _ = lock()
   using handles = openHandles()
   const place: Place = netns === undefined ? { name: namespace } : { name: namespace, netns }
