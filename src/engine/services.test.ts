@@ -215,3 +215,15 @@ test('what a program has started ends with it: before it starts again, and with 
   down('kept')
   assert.deepEqual(listProcesses('kept'), [])
 })
+
+test('as soon as up is done, a service and its keeper can be found', { skip: needs('root') }, async () => {
+  const model = topology('sleep 1000')
+  // each new process has a moment in which the kernel shows no environment of it
+  for (let i = 0; i < 15; i++) {
+    up(model)
+    assert.ok(servicePid(1) !== undefined)
+    kill(keeperPid())
+    await until(keeperPid, (pid) => pid === undefined)
+  }
+  down('kept')
+})
