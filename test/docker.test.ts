@@ -1,8 +1,5 @@
 /** The labs on a host where a real dockerd runs: FORWARD drops, bridges pass packets to iptables. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { lacking, needs } from './support/need.ts'
 import { type RunResult, runSync } from './support/run.ts'
@@ -12,13 +9,16 @@ const program = new URL('../dist/hardway', import.meta.url).pathname
 const CANNOT = 69
 const labs = new URL('../labs', import.meta.url).pathname
 
-/** Run in namespaces of its own, which end with it and everything in them. `$1` a folder, `$2` the program, `$3` the labs. */
+/**
+ * Run in namespaces of its own, which end with it and everything in them, Docker's files too: they lie in a tmpfs that
+ * only its mount namespace has, so that nothing stays when the test is killed. `$1` is the program, `$2` the labs.
+ */
 const HOST = `
 set -e
 CANNOT=${CANNOT}
 mount -t sysfs test /sys; mount -t cgroup2 test /sys/fs/cgroup || true
 mount -t tmpfs test /run; ip link set lo up
-D=$1; H=$2; LABS=$3
+D=/run/docker-test; H=$1; LABS=$2; mkdir $D
 # a way out, and somebody there
 ip netns add world; ip link add uplink type veth peer name far netns world
 ip address add 192.0.2.2/24 dev uplink; ip link set uplink up; ip route add default via 192.0.2.1
@@ -59,18 +59,13 @@ iptables -S FORWARD | grep -q -- '-P FORWARD DROP'
 
 /** Undefined when the test has been skipped. */
 function onDockerHost(t: TestContext, script: string): RunResult | undefined {
-  const folder = mkdtempSync(join(tmpdir(), 'hardway-docker-'))
   const flags = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private']
-  try {
-    const result = runSync('unshare', [...flags, 'sh', '-c', `${HOST}${script}`, 'sh', folder, program, labs], {
-      timeout: 120_000,
-    })
-    if (result.status !== CANNOT) return result
-    t.skip(lacking(`dockerd does not start here: ${result.stdout.trimEnd().split('\n').at(-1)}`))
-    return undefined
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  const result = runSync('unshare', [...flags, 'sh', '-c', `${HOST}${script}`, 'sh', program, labs], {
+    timeout: 120_000,
+  })
+  if (result.status !== CANNOT) return result
+  t.skip(lacking(`dockerd does not start here: ${result.stdout.trimEnd().split('\n').at(-1)}`))
+  return undefined
 }
 
 const skip = needs('root', 'ip', 'iptables', 'nft', 'busybox', 'dockerd')
