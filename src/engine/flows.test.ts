@@ -23,11 +23,12 @@ after(() => {
   if (isRoot) sys.setns(home, sys.CLONE_NEWNET)
 })
 
-function topology(family: 4 | 6, target: string): Model {
+/** Port 53 of the host is published to port 5353 of `target`; without one only another port is. */
+function topology(family: 4 | 6, target?: string): Model {
   const [net, out] = family === 4 ? ['10.0.0', '192.168.56'] : ['fd00:0:0:1:', 'fd00:0:0:2:']
   const dot = family === 4 ? '.' : ':'
   const length = family === 4 ? 24 : 64
-  const listen = family === 4 ? `${out}.12:53/udp` : `'[${out}:12]:53/udp'`
+  const listen = (port: number): string => (family === 4 ? `${out}.12:${port}/udp` : `'[${out}:12]:${port}/udp'`)
   const text = `
 name: flows
 bridges: { br0: { addresses: '${net}${dot}1/${length}' } }
@@ -37,7 +38,7 @@ namespaces:
   two: { interfaces: { e: { addresses: '${net}${dot}22/${length}' } }, routes: [ { to: default, via: '${net}${dot}1' } ] }
   outside: { interfaces: { e: { addresses: '${out}${dot}1/${length}' } } }
 links: [ [host:v1, one:e], [host:v2, two:e], [host:up0, outside:e] ]
-publish: [ { listen: ${listen}, to: ${target}:5353 } ]
+publish: [ { listen: ${listen(target ? 53 : 54)}, to: ${target ?? 'one'}:5353 } ]
 `
   const parsed = parseTopology(text, { file: 'flows.yaml' })
   if ('problems' in parsed) throw new Error(JSON.stringify(parsed.problems))
@@ -61,13 +62,12 @@ function receive(fd: number): string | undefined {
 }
 
 for (const family of [4, 6] as const) {
-  test(`IPv${family}: the next datagram of a busy socket reaches the new target; after down no flow is left`, {
+  test(`IPv${family}: the next datagram of the same socket reaches a port published since, then its new target; after down no flow is left`, {
     skip: needs('root'),
   }, async () => {
-    const first = topology(family, 'one')
-    const second = topology(family, 'two')
-    up(first)
-    await settle(first)
+    const [without, first, second] = [topology(family), topology(family, 'one'), topology(family, 'two')]
+    up(without)
+    await settle(without)
     const sockets = [open(first, 'one', family, 5353), open(first, 'two', family, 5353), open(first, 'outside', family)]
     const [one = -1, two = -1, client = -1] = sockets
     try {
@@ -75,12 +75,18 @@ for (const family of [4, 6] as const) {
       const send = (text: string): void => {
         sys.sendto(client, new TextEncoder().encode(text), 0, encodeSocketAddress(published, 53))
       }
+      send('too early')
+      const early = up(first).operations.map(describe).join('\n')
+      assert.match(early, /Forget the flows of udp (.*) to \1 in the host: a busy one would go on as before the rule/)
       send('before')
       assert.equal(receive(one), 'before')
 
       const plan = planUp(second)
       assert.ok(plan.operations.some((op) => op.kind === 'flows.delete'))
-      assert.match(plan.operations.map(describe).join('\n'), /Forget the flows of udp .*:53 to .*:5353 in the host/)
+      assert.match(
+        plan.operations.map(describe).join('\n'),
+        /Forget the flows of udp .*:53 to .*:5353 in the host: .* to its old target/,
+      )
       assert.match(shellScript(plan), /conntrack -D -f ipv[46] -p udp --orig-port-dst 53 --orig-dst /)
       up(second)
       send('after')

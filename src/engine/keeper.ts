@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Place } from '../plan/operations.ts'
 import type { KeptService } from '../plan/state.ts'
 import { openHandles } from './handles.ts'
+import { lock } from './lock.ts'
 import { isRunning, listProcesses, logPath, ownKeeper, startService, stopProcess } from './services.ts'
 
 /** ms between two looks */
@@ -80,6 +81,8 @@ function look(topology: string, one: Watched): void {
 }
 
 function start(topology: string, { namespace, netns, number, argv }: KeptService): number {
+  // as up and down hold it: neither finds a program half started, and none is started while one of them works
+  using _ = lock()
   using handles = openHandles()
   const place: Place = netns === undefined ? { name: namespace } : { name: namespace, netns }
   return startService(topology, place, handles.at(place), { number, argv }, { isAgain: true })

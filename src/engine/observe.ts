@@ -148,6 +148,13 @@ export interface ObserveOptions {
   readonly isShallow?: boolean
 }
 
+/** Whether to look for processes, which costs a look at every process of this machine. */
+function mayRunProcesses(places: readonly Place[], model: Model | undefined): boolean {
+  if (model === undefined || places.some((place) => place.netns !== undefined)) return true
+  // what runs on the host itself may be all that there is of a topology
+  return model.namespaces.every((n) => n.name === HOST) || model.namespaces.some((n) => n.run.length > 0)
+}
+
 /** Finds the topology's places: its namespaces that exist, and the host. */
 function findPlaces(handles: Handles, topology: string, host: Place, isBrief: boolean): Place[] {
   const owned = listOwnedNetns(handles, isBrief).filter((n) => n.topology === topology)
@@ -192,8 +199,7 @@ export function observe(topology: string, options: ObserveOptions = {}, shared?:
     }),
   )
   const states = linkStates(handles, deep, links, ownLinks)
-  const needsProcesses = places.length > 1 || (model?.namespaces.some((n) => n.run.length > 0) ?? false)
-  const processes = needsProcesses ? listProcesses(topology) : []
+  const processes = mayRunProcesses(places, model) ? listProcesses(topology) : []
   const keeper = processes.find((p) => p.keeper)?.keeper
   const foreign = { links: new Map<string, LinkState>(), settings: noSettings }
   const namespaces = new Map<string, NamespaceState>()

@@ -44,19 +44,24 @@ export function processMarks(topology: string, namespace: string): Record<string
   return { [TOPOLOGY]: topology, [NAMESPACE]: namespace, [OWNER]: String(netnsInode()) }
 }
 
-function readEnvironment(pid: number): Map<string, string> | undefined {
+/** Lines that end with NUL; undefined for a process that has ended meanwhile, or that is not ours to read. */
+function environmentOf(pid: number): string | undefined {
   try {
-    const text = readFileSync(`/proc/${pid}/environ`, 'utf8')
-    if (!text.includes(`${TOPOLOGY}=`)) return undefined
-    return new Map(
-      text.split('\0').map((line) => {
-        const equals = line.indexOf('=')
-        return [line.slice(0, equals), line.slice(equals + 1)]
-      }),
-    )
+    return readFileSync(`/proc/${pid}/environ`, 'utf8')
   } catch {
-    return undefined // ended meanwhile, or not ours to read
+    return undefined
   }
+}
+
+function readEnvironment(pid: number): Map<string, string> | undefined {
+  const text = environmentOf(pid)
+  if (!text?.includes(`${TOPOLOGY}=`)) return undefined
+  return new Map(
+    text.split('\0').map((line) => {
+      const equals = line.indexOf('=')
+      return [line.slice(0, equals), line.slice(equals + 1)]
+    }),
+  )
 }
 
 /** A process leads its session when it was started as a service; its own children carry the same marks. */
@@ -80,15 +85,17 @@ function parseList<T>(text: string | undefined): T[] {
   }
 }
 
-/** Processes of a topology, from /proc; this one and the tools around it are left out. */
-export function listProcesses(topology: string): Process[] {
+/** Processes of a topology, or of all of this host, from /proc; this one and the tools around it are left out. */
+export function listProcesses(only?: string): Process[] {
   const found: Process[] = []
   const owner = String(netnsInode())
   for (const entry of readdirSync('/proc')) {
     const pid = Number(entry)
     if (!(pid > 0) || pid === process.pid) continue
     const environment = readEnvironment(pid)
-    if (environment?.get(TOPOLOGY) !== topology || environment.get(OWNER) !== owner) continue
+    const topology = environment?.get(TOPOLOGY)
+    if (!environment || topology === undefined || topology !== (only ?? topology)) continue
+    if (environment.get(OWNER) !== owner) continue
     const namespace = environment.get(NAMESPACE) ?? HOST
     const service = environment.get(SERVICE)
     const number = Number(service)
@@ -160,10 +167,21 @@ function launch(argv: readonly string[], env: NodeJS.ProcessEnv, log: number): n
   child.on('error', () => {})
   if (child.pid === undefined) throw new Error(`${program}: no such program`)
   child.unref()
+  awaitMarks(child.pid)
   return child.pid
 }
 
 const pause = new Int32Array(new SharedArrayBuffer(4))
+
+/**
+ * The kernel lets a parent go on a moment before the new program's environment can be read (in execve, vfork's wait ends
+ * with the old memory, and the new one is filled after that): until then nobody finds it.
+ */
+function awaitMarks(pid: number): void {
+  for (let waited = 0; waited < GRACE && isRunning(pid) && environmentOf(pid) === ''; waited++) {
+    Atomics.wait(pause, 0, 0, 1)
+  }
+}
 
 /** Ends a process, or its group, of which it may be gone itself; kills it when it does not end in time. */
 export function stopProcess(pid: number, options: { readonly group: boolean }): void {

@@ -4,7 +4,7 @@ import { readMark } from '../plan/marks.ts'
 import { HOST, type NamespaceState } from '../plan/state.ts'
 import { type Handles, openHandles } from './handles.ts'
 import { listOwnedNetns, observe } from './observe.ts'
-import { listProcesses } from './services.ts'
+import { listProcesses, type Process } from './services.ts'
 import { listOwnTables } from './table.ts'
 
 export interface TopologySummary {
@@ -45,13 +45,15 @@ export function listTopologies(shared?: Handles): TopologySummary[] {
     if (owner && owner.namespace === undefined) of(owner.topology).hostLinks.push(link.name)
   }
   for (const topology of listOwnTables(host)) of(topology)
+  const processes = listProcesses()
+  // a topology may be no more than programs on the host
+  for (const { topology, service, keeper } of processes) if (service ?? keeper) of(topology)
   return [...found]
-    .map(([name, entry]) => ({ name, ...entry, ...running(name) }))
+    .map(([name, entry]) => ({ name, ...entry, ...running(processes.filter((p) => p.topology === name)) }))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-function running(topology: string): Pick<TopologySummary, 'services' | 'keeper'> {
-  const processes = listProcesses(topology)
+function running(processes: readonly Process[]): Pick<TopologySummary, 'services' | 'keeper'> {
   const keeper = processes.find((p) => p.keeper)
   return {
     services: processes

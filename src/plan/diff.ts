@@ -17,14 +17,14 @@ import {
 import { type Context, findGone, findShaken, placeOf } from './diff-context.ts'
 import { putBack, removeAccepts, removeLinks, removeSettings, stopKeeper, stopServices } from './diff-remove.ts'
 import { diffRuleset } from './diff-ruleset.ts'
-import { flowsOf } from './flows.ts'
+import { staleFlows } from './flows.ts'
 import { notesFor } from './notes.ts'
 import type { Operation, Place, Plan } from './operations.ts'
 import type { RuleState } from './ruleset.ts'
 import { HOST, type State, type Surroundings } from './state.ts'
 
-function* forget(at: Place, rules: readonly RuleState[]): Generator<Operation> {
-  for (const flow of flowsOf(rules)) yield { kind: 'flows.delete', at, flow }
+function* forget(at: Place, gone: readonly RuleState[], come: readonly RuleState[]): Generator<Operation> {
+  for (const flow of staleFlows(gone, come)) yield { kind: 'flows.delete', at, flow }
 }
 
 function* setRulesets(
@@ -42,7 +42,7 @@ function* setRulesets(
     const wantsTable = (next?.ruleset.length ?? 0) + wantedNotes.length > 0
     if (has && !wantsTable) {
       yield { kind: 'table.delete', at }
-      yield* forget(at, old?.ruleset.flatMap((chain) => chain.rules) ?? [])
+      yield* forget(at, old?.ruleset.flatMap((chain) => chain.rules) ?? [], [])
       continue
     }
     const changes = diffRuleset(old?.ruleset ?? [], next?.ruleset ?? [])
@@ -51,6 +51,8 @@ function* setRulesets(
     yield* forget(
       at,
       changes.flatMap((change) => change.deleted),
+      // a namespace that is made by this plan has no flows yet
+      old || at.netns === undefined ? changes.flatMap((change) => change.added.map(({ rule }) => rule)) : [],
     )
     if ((old?.notes ?? []).some((note) => !wantedNotes.includes(note))) {
       yield { kind: 'notes.set', at, table: 'keep', notes: wantedNotes }

@@ -67,7 +67,7 @@ export type Operation =
       readonly chains: readonly ChainChange[]
     }
   | { readonly kind: 'table.delete'; readonly at: Place }
-  /** connection tracking forgets what a rule that has gone translated */
+  /** connection tracking forgets what a rule that has gone translated, or one that has come would have */
   | { readonly kind: 'flows.delete'; readonly at: Place; readonly flow: FlowMatch }
   | { readonly kind: 'accept.add' | 'accept.delete'; readonly at: Place; readonly accept: Accept }
   | { readonly kind: 'service.start' | 'service.stop'; readonly at: Place; readonly service: ServiceState }

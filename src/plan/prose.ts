@@ -1,6 +1,6 @@
 /** Operations for people: one sentence each, with the reason where it is not plain. */
 import { formatPrefix } from '../ip/index.ts'
-import { flowKey } from './flows.ts'
+import { flowKey, isEarly } from './flows.ts'
 import { acceptKey, addressKey, neighbourKey, routeKey, ruleKey } from './keys.ts'
 import type { ChainChange, Operation, Place } from './operations.ts'
 import { HOST, type KeeperState, type LinkState } from './state.ts'
@@ -137,7 +137,7 @@ export function describe(op: Operation): string {
     case 'table.delete':
       return `Delete our table in ${where}`
     case 'flows.delete':
-      return `Forget the flows of ${flowKey(op.flow)} in ${where}: a busy one would go on to its old target`
+      return `Forget the flows of ${flowKey(op.flow)} in ${where}: a busy one would go on ${isEarly(op.flow) ? 'as before the rule' : 'to its old target'}`
     case 'accept.add':
       return `Accept ${op.accept.direction} ${formatPrefix(op.accept.prefix)} in ${op.accept.family} ${op.accept.table} ${op.accept.chain}, which would drop it`
     case 'accept.delete':

@@ -39,7 +39,13 @@ export function needs(...what: readonly Need[]): string | false {
   const missing = what.map(lacks).filter((answer) => answer !== false)
   if (missing.length === 0) return false
   const reason = `needs ${missing.join(', ')}`
-  record(reason)
+  record(reason, needs)
+  return reason
+}
+
+/** For a test that finds out as it runs that it cannot: the reason for its `t.skip`, kept for the report. */
+export function lacking(reason: string): string {
+  record(reason, lacking)
   return reason
 }
 
@@ -117,11 +123,11 @@ function succeeds(program: string, args: readonly string[]): boolean {
  * Bun's test runner drops the reason of a skipped test, so that it is handed to `npm test` beside it, with the line
  * that asked.
  */
-function record(reason: string): void {
+function record(reason: string, asked: typeof needs | typeof lacking): void {
   const file = process.env.HARDWAY_TEST_SKIPS
   if (file === undefined) return
   const trace: { stack?: string } = {}
-  Error.captureStackTrace(trace, needs)
+  Error.captureStackTrace(trace, asked)
   const line = Number(/:(\d+):\d+\)?$/m.exec(trace.stack ?? '')?.[1] ?? 0)
   appendFileSync(file, `${JSON.stringify({ line, reason })}\n`)
 }
