@@ -5,7 +5,8 @@ import type { Firewall } from './firewall.ts'
 import type { LegacyTable } from './legacy-read.ts'
 import { hasHook, runLegacyTable } from './legacy-run.ts'
 import type { HookPoint, RuleRef } from './result.ts'
-import { isLoopbackDevice, noteStep, type Run, trackingOf } from './run.ts'
+import { CONNTRACK_PRIORITY, isLoopbackDevice, noteStep, type Run, trackingOf } from './run.ts'
+import { isTracking } from './tracked.ts'
 import { applyTracking, type Side } from './translate.ts'
 
 /** A base chain, or a table of iptables-legacy. */
@@ -91,6 +92,7 @@ export function passHook(run: Run, { image, legacy }: Firewall): Passed {
           isNat: true,
           isRoute: run.point.hook === 'output',
           run: (pass) => {
+            if (nats.length > 0 && !isTracking(pass.firewall, familiesAt[pass.point.family])) return 'accept'
             if (needsNat(pass)) return passNat(pass, nats, nat.side)
             isNatSkipped = nats.length > 0 && typeof trackingOf(pass) !== 'string'
             applyTracking(pass, nat.side)
@@ -102,7 +104,7 @@ export function passHook(run: Run, { image, legacy }: Firewall): Passed {
   let by: RuleRef | undefined
   for (const call of [...plain, ...natCall].sort(byPriority)) {
     const { at } = run
-    run.priority = call.priority
+    run.priority = call.priority === CONNTRACK_PRIORITY ? besideTracking(run) : call.priority
     const verdict = runCall(run, call)
     // a nat hook without a rule that translates is nothing to tell of
     if (run.at !== at) by = run.at
@@ -113,6 +115,12 @@ export function passHook(run: Run, { image, legacy }: Firewall): Passed {
     if (by && run.at !== at && by.handle !== undefined) noteStep(run, 'accept', 'lets the packet go on')
   }
   return { verdict: 'accept', ...(by ? { by } : {}), isNatSkipped }
+}
+
+/** At the very priority of connection tracking, what was hooked in last is called first: either may have been. */
+function besideTracking(run: Run): number {
+  const doubt = { rule: run.at, what: 'whether connection tracking is called before a chain of its own priority' }
+  return CONNTRACK_PRIORITY - run.choose(2, doubt)
 }
 
 function runCall(run: Run, call: Call): FinalVerdict {

@@ -89,7 +89,7 @@ export function setTracking(run: Run, change: Partial<Tracking>): void {
 export const isLoopbackDevice = (device: PacketDevice | undefined): boolean => device?.name === 'lo'
 
 /** Where connection tracking finds or makes the entry of a packet (NF_IP_PRI_CONNTRACK). */
-const CONNTRACK_PRIORITY = -200
+export const CONNTRACK_PRIORITY = -200
 
 /**
  * What connection tracking says at this place: nothing before it has seen the packet. A packet that comes back from the

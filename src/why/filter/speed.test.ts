@@ -49,9 +49,9 @@ test('1,000 rules are read and run', { skip: needs('root', 'nft') }, () => {
     }
     for (let i = 0; i < 20; i++) run()
     const warm = Math.min(...Array.from({ length: 20 }, () => timed(run)))
-    // with room for a busy machine: 60 and 5 when it is idle
-    assert.ok(cold < 300, `cold: ${cold} ms`)
-    assert.ok(warm < 10, `warm: ${warm} ms`)
+    // about 60 and 3 on an idle machine; the bounds catch what grows with the square of the rules on a busy one
+    assert.ok(cold < 2500, `cold: ${cold} ms`)
+    assert.ok(warm < 60, `warm: ${warm} ms`)
     if (process.env.HARDWAY_TEST_SPEED) process.stderr.write(`cold ${cold.toFixed(1)} ms, warm ${warm.toFixed(2)} ms\n`)
   })
 })

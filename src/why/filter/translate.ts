@@ -68,8 +68,10 @@ export function setUpNat(run: Run, range: NatRange): Verdict {
   const { packet } = run
   run.isNatDone = true
   const side = sideOf(range.kind)
+  // what connection tracking saw counts: a rule may have changed the header since
+  const { reply } = tracking
   const [oldAddress, oldPort] =
-    side === 'destination' ? [packet.destination, packet.destinationPort] : [packet.source, packet.sourcePort]
+    side === 'destination' ? [reply.source, reply.sourcePort] : [reply.destination, reply.destinationPort]
   const address = addressOf(run, range, oldAddress)
   const port = hasPorts(packet) ? portOf(run, range, oldPort) : undefined
   if (address === oldAddress && port === oldPort) return 'accept'
