@@ -1,6 +1,6 @@
 /** libc for Bun, through bun:ffi. */
-import { type CString, dlopen, FFIType, type Pointer, ptr, read } from 'bun:ffi'
-import { type Port, signatures, type Type } from './signatures.ts'
+import { type CString, dlopen, FFIType, type Pointer, ptr, read, toArrayBuffer } from 'bun:ffi'
+import { isFailed, type Port, signatures, type Type } from './signatures.ts'
 
 const ffiTypes: Record<Type, FFIType> = {
   int: FFIType.i32,
@@ -54,4 +54,12 @@ for (const [name, types] of Object.entries(signatures)) {
 export const port = Object.assign(functions, {
   errno: () => read.i32(errnoLocation() as Pointer, 0),
   strerror: (errno: number) => String(open('strerror', ['int'], FFIType.cstring)(errno) as CString),
+  mmap: (length: number, protection: number, flags: number, fd: number) => {
+    const address = Number(
+      open('mmap', ['buf', 'size', 'int', 'int', 'int', 'size'], FFIType.ptr)(null, length, protection, flags, fd, 0),
+    )
+    return isFailed(address) ? undefined : address
+  },
+  memoryAt: (address: number, length: number) => toArrayBuffer(address as Pointer, 0, length),
+  addressOf: (bytes: Uint8Array) => BigInt(ptr(bytes)),
 }) as unknown as Port

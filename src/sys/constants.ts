@@ -30,6 +30,10 @@ export const F_GETFL = 3
 export const F_SETFL = 4
 export const F_SETFD = 2
 
+export const PROT_READ = 1
+export const PROT_WRITE = 2
+export const MAP_SHARED = 1
+
 export const AF_UNIX = 1
 export const AF_INET = 2
 export const AF_BRIDGE = 7
@@ -51,6 +55,7 @@ export const IPPROTO_ICMPV6 = 58
 
 export const SOL_SOCKET = 1
 export const SO_ERROR = 4
+export const SO_ATTACH_FILTER = 26
 export const SO_SNDBUFFORCE = 32
 export const SO_RCVBUFFORCE = 33
 

@@ -5,7 +5,18 @@
  * Socket addresses are raw `sockaddr` bytes in host layout. All file descriptors are opened close-on-exec.
  */
 import { port } from '#libc'
-import { F_GETFL, F_SETFL, O_CLOEXEC, O_NONBLOCK, SIG_DFL, SIGPIPE, SOCK_CLOEXEC } from './constants.ts'
+import {
+  F_GETFL,
+  F_SETFL,
+  MAP_SHARED,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  PROT_READ,
+  PROT_WRITE,
+  SIG_DFL,
+  SIGPIPE,
+  SOCK_CLOEXEC,
+} from './constants.ts'
 import { SysError } from './errors.ts'
 
 export * from './constants.ts'
@@ -174,6 +185,32 @@ export function write(fd: number, data: Uint8Array): number {
 /** flock(2). False when LOCK_NB was given and somebody else holds it. */
 export function flock(fd: number, operation: number): boolean {
   return checkUnlessAgain(port.flock(fd, operation), 'flock') !== undefined
+}
+
+export interface Mapping {
+  /** shared with the kernel: not to be touched after `unmap` */
+  readonly bytes: Uint8Array
+  readonly unmap: () => void
+}
+
+/** mmap(2) of what `fd` shares, `length` bytes from its beginning, for reading and writing. */
+export function mmap(fd: number, length: number): Mapping {
+  const address = port.mmap(length, PROT_READ | PROT_WRITE, MAP_SHARED, fd)
+  if (address === undefined) {
+    const errno = port.errno()
+    throw new SysError('mmap', errno, strerror(errno))
+  }
+  return {
+    bytes: new Uint8Array(port.memoryAt(address, length)),
+    unmap: () => {
+      check(port.munmap(address, length), 'munmap')
+    },
+  }
+}
+
+/** Where the bytes are, for a structure that points to them. They must stay reachable while the kernel reads it. */
+export function addressOf(bytes: Uint8Array): bigint {
+  return port.addressOf(bytes)
 }
 
 /** ioctl(2) with memory, or with a number where the request takes one. */

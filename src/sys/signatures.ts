@@ -35,6 +35,7 @@ export const signatures = {
   fcntl: ['int', 'int', 'int'],
   ioctl: ['int', 'size', 'arg'],
   isatty: ['int'],
+  munmap: ['arg', 'size'],
   signal: ['int', 'size'],
   kill: ['int', 'int'],
   execve: ['str', 'strv', 'strv'],
@@ -58,4 +59,15 @@ export type Port = {
   /** errno of the call just made; read it before anything else */
   readonly errno: () => number
   readonly strerror: (errno: number) => string
+  /** mmap(2) at an address that the kernel chooses, which is returned; undefined on failure */
+  readonly mmap: (length: number, protection: number, flags: number, fd: number) => number | undefined
+  /** the memory at an address, not copied */
+  readonly memoryAt: (address: number, length: number) => ArrayBuffer
+  /** where the bytes are, as a structure for the kernel has it; hold on to them for as long as it is used */
+  readonly addressOf: (bytes: Uint8Array) => bigint
+}
+
+/** Whether mmap(2) gave MAP_FAILED, which is -1 as an address. */
+export function isFailed(address: number): boolean {
+  return address < 0 || address >= 2 ** 63
 }

@@ -154,6 +154,24 @@ test('flock: one of two descriptors holds the lock, the other is told false unti
   })
 })
 
+test('mmap shares memory with a file, and says what it cannot map', () => {
+  inFolder((folder) => {
+    const path = join(folder, 'file')
+    writeFileSync(path, 'hello world')
+    const fd = sys.open(path, sys.O_RDWR)
+    try {
+      const mapping = sys.mmap(fd, 11)
+      assert.equal(Buffer.from(mapping.bytes).toString(), 'hello world')
+      mapping.bytes.set(Buffer.from('HELLO'))
+      mapping.unmap()
+      assert.equal(readFileSync(path, 'utf8'), 'HELLO world')
+    } finally {
+      sys.close(fd)
+    }
+    assert.throws(() => sys.mmap(fd, 11), { call: 'mmap', code: 'EBADF' })
+  })
+})
+
 test('unshare and setns: this thread goes to a new network namespace and comes back', { skip: needs('root') }, () => {
   const before = namespaceOf('net')
   inNew('net', (home) => {
