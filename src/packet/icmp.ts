@@ -71,7 +71,7 @@ export function decodeIcmp(family: Family, message: Uint8Array): IcmpMessage | u
     const kind = type === types.reply ? 'reply' : 'request'
     return { kind, id: view.getUint16(4), sequence: view.getUint16(6), payload: message.slice(HEADER) }
   }
-  const words = errorWords(family, type, code, view)
+  const words = icmpErrorWords(family, type, code, view)
   const about = words === undefined ? undefined : quotedEcho(family, message.subarray(HEADER))
   return words === undefined || !about ? undefined : { kind: 'error', type, code, words, about }
 }
@@ -123,7 +123,10 @@ const unreachable6 = [
   'a reject route to the destination',
 ]
 
-function errorWords(family: Family, type: number, code: number, view: DataView): string | undefined {
+/**
+ * What an error says, from its header of 8 bytes; `code` where it has no words. Undefined for a type that is no error.
+ */
+export function icmpErrorWords(family: Family, type: number, code: number, view: DataView): string | undefined {
   const { errors } = icmpTypes[family]
   switch (type) {
     case errors.unreachable: {

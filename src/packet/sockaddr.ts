@@ -1,11 +1,12 @@
 /** `sockaddr_in` and `sockaddr_in6` in host layout; ip(7), ipv6(7). */
 import { formatAddress, parseAddress } from '../ip/index.ts'
-import { AF_INET, AF_INET6, ioctl } from '../sys/index.ts'
+import { AF_INET, AF_INET6, ioctl, SysError } from '../sys/index.ts'
 
 const IPV4_SIZE = 16
 const IPV6_SIZE = 28
-/** linux/sockios.h: index of the interface whose name stands in `struct ifreq` (40 bytes, 16 of them the name) */
+/** linux/sockios.h: index from name and back, in a `struct ifreq` (40 bytes, 16 of them the name) */
 const SIOCGIFINDEX = 0x8933
+const SIOCGIFNAME = 0x8910
 const IFREQ_SIZE = 40
 const IFNAMSIZ = 16
 
@@ -71,6 +72,19 @@ export function interfaceIndex(fd: number, name: string): number {
   request.set(bytes)
   ioctl(fd, SIOCGIFINDEX, request)
   return new DataView(request.buffer).getInt32(IFNAMSIZ, true)
+}
+
+/** The name of an interface, looked up in the namespace of the socket `fd`; undefined when there is none. */
+export function interfaceName(fd: number, index: number): string | undefined {
+  const request = new Uint8Array(IFREQ_SIZE)
+  new DataView(request.buffer).setInt32(IFNAMSIZ, index, true)
+  try {
+    ioctl(fd, SIOCGIFNAME, request)
+  } catch (error) {
+    if (error instanceof SysError && error.code === 'ENODEV') return undefined
+    throw error
+  }
+  return new TextDecoder().decode(request.subarray(0, request.indexOf(0)))
 }
 
 /** The `sockaddr` of `address`, which may carry a scope (`fe80::1%veth1`) known in the namespace of the socket `fd`. */
