@@ -11,6 +11,7 @@ const testPackages = [
   'iputils-ping',
   'strace',
   'tcpdump',
+  'tshark',
   'python3',
   'curl',
   'jq',

@@ -14,8 +14,8 @@ export const red = paint(31)
 export const green = paint(32)
 
 /** Everything, also into a pipe whose reader is slow. A reader that has gone ends the program quietly. */
-export function writeAll(fd: number, text: string): void {
-  let bytes: Uint8Array = Buffer.from(text)
+export function writeAll(fd: number, content: string | Uint8Array): void {
+  let bytes = typeof content === 'string' ? Buffer.from(content) : content
   while (bytes.length > 0) {
     try {
       bytes = bytes.subarray(writeSync(fd, bytes))

@@ -108,6 +108,24 @@ const verbs: Readonly<Record<string, AddVerb>> = {
       ],
     ).action(async (from, to, options) => done(await (await import('./verbs/why.ts')).runWhy(from, to, options))),
 
+  capture: (program, done) =>
+    addOptions(
+      program
+        .command('capture')
+        .argument('<NS|NS:INTERFACE|TOPOLOGY>')
+        .argument('[FILTER...]')
+        .description('packets, decoded one a line, or a file of them'),
+      [
+        flag('capture', '-w, --write <file>', 'into a file: .pcapng, or plain .pcap; - is standard output'),
+        flag('capture', '-c, --count <n>', 'end after so many packets'),
+        flag('capture', '--both', 'the other end of the link too'),
+        flag('capture', '-v, --verbose', 'MAC addresses, ttl and id'),
+        flag('capture', '--json', 'print data, one packet a line'),
+      ],
+    ).action(async (where, filter, options) =>
+      done(await (await import('./verbs/capture.ts')).runCapture(where, filter, options)),
+    ),
+
   exec: (program) =>
     program
       .command('exec')

@@ -13,6 +13,7 @@ export type Program =
   | 'iptables-legacy'
   | 'ping'
   | 'tcpdump'
+  | 'tshark'
   | 'python3'
   | 'curl'
   | 'jq'
