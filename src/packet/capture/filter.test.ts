@@ -7,7 +7,7 @@ import { random } from '../test-random.ts'
 import { type Instruction, instruction, RETURN } from './bpf.ts'
 import { FilterError, parseFilter } from './filter.ts'
 import { compileCapture, compileForEthernet } from './filter-compile.ts'
-import { randomFrame, runProgram } from './test-bpf.ts'
+import { randomFrame, runProgram } from './test-packets.ts'
 
 const conditions = [
   'ip',

@@ -118,7 +118,7 @@ const macs = [
 ]
 const ports = [22, 53, 80, 443, 8000, 8005, 40000]
 
-const two = (value: number): number[] => [(value >> 8) & 255, value & 255]
+export const two = (value: number): number[] => [(value >> 8) & 255, value & 255]
 
 /** Something over IP, whole or a fragment, or ARP, or of a type that nobody knows; at least 80 bytes long. */
 export function randomFrame(next: Next): Uint8Array {
@@ -155,10 +155,25 @@ function payload(next: Next, type: number): number[] {
   return []
 }
 
-/** A frame with an IPv4 packet whose checksum is right. */
-export function ipv4Frame(proto: number, content: readonly number[]): Uint8Array {
-  const header = [0x45, 0, ...two(20 + content.length), 0, 7, 0, 0, 64, proto, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]
-  const sum = internetChecksum(Uint8Array.from(header))
-  header.splice(10, 2, ...two(sum))
-  return Uint8Array.from([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, ...header, ...content])
+/** From 02:00:00:00:00:01 to 02:00:00:00:00:02. */
+export function ethernet(type: number, payload: readonly number[]): Uint8Array {
+  return Uint8Array.from([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, ...two(type), ...payload])
+}
+
+/** From 10.0.0.1 to 10.0.0.2, id 7, with the right checksum. `fragment` is the field of flags and offset. */
+export function ipv4(protocol: number, payload: readonly number[], { fragment = 0 } = {}): number[] {
+  const head = [0x45, 0, ...two(20 + payload.length), 0, 7, ...two(fragment), 64, protocol]
+  const ends = [10, 0, 0, 1, 10, 0, 0, 2]
+  const checksum = internetChecksum(Uint8Array.from([...head, 0, 0, ...ends]))
+  return [...head, ...two(checksum), ...ends, ...payload]
+}
+
+/** From fd00::1 to fd00::2. */
+export function ipv6(next: number, payload: readonly number[]): number[] {
+  return [0x60, 0, 0, 0, ...two(payload.length), next, 64, ...addresses6.slice(0, 2).flat(), ...payload]
+}
+
+/** Without a checksum. */
+export function udp(source: number, destination: number, payload: readonly number[]): number[] {
+  return [...two(source), ...two(destination), ...two(8 + payload.length), 0, 0, ...payload]
 }
