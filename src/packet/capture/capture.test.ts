@@ -177,7 +177,8 @@ test('what does not fit is counted', options, () => {
     const packets: Packet[] = []
     ring.collect(Number.POSITIVE_INFINITY, packets)
     const drops = ring.drops()
-    assert.ok(packets.length > 10 && drops > 100, `${packets.length} and ${drops}`)
+    assert.ok(packets.length > 0 && drops > 100, `${packets.length} and ${drops}`)
+    assert.ok(packets.length + drops >= frames.length, `${packets.length} and ${drops}`)
     // read once, it begins anew
     assert.equal(ring.drops(), 0)
   } finally {
@@ -233,11 +234,12 @@ test('a device without a link header: packets from their IP header on', {
 
 /** TUNSETIFF with IFF_TUN | IFF_NO_PI. */
 function openTun(lab: Lab, name: string, device: string): number {
-  const fd = sys.open('/dev/net/tun', sys.O_RDWR)
+  // the device file belongs to the namespace in which it was opened
+  const fd = lab.enter(name, () => sys.open('/dev/net/tun', sys.O_RDWR))
   const request = new Uint8Array(40)
   request.set(Buffer.from(device))
   new DataView(request.buffer).setUint16(16, 0x1001, true)
-  lab.enter(name, () => sys.ioctl(fd, 0x400454ca, request))
+  sys.ioctl(fd, 0x400454ca, request)
   return fd
 }
 

@@ -47,7 +47,9 @@ const NEARLY_FULL = 0.5
 /** Opens the rings; from its return on nothing is missed. Throws SysError (EPERM without CAP_NET_RAW), RangeError. */
 export function openCapture(sources: readonly CaptureSource[], filter: Filter | undefined): Capture {
   const rings: Ring[] = []
+  let isClosed = false
   const close = (): void => {
+    isClosed = true
     for (const ring of rings) ring.close()
   }
   const share = Math.min(MOST_FOR_ONE, MEMORY / sources.length)
@@ -97,11 +99,12 @@ export function openCapture(sources: readonly CaptureSource[], filter: Filter | 
         if (isEnough) return
         // poll(2) would not wait for packets that are there, but not yet certain to be the next ones
         await (isAll ? macrotask() : delay(RETIRE_AFTER / 4))
+        if (isClosed) return
       }
       for (const ring of rings) ring.stop()
       // the last blocks are handed over when their time is up
       await delay(CERTAIN_AFTER)
-      round(Number.POSITIVE_INFINITY, onPackets)
+      if (!isClosed) round(Number.POSITIVE_INFINITY, onPackets)
     },
     dropped: () => {
       for (const ring of rings) dropped += ring.drops()
