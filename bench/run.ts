@@ -13,13 +13,15 @@ const root = join(import.meta.dirname, '..')
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { program: { type: 'string' } } })
 const unknown = positionals.filter((name) => !sections.has(name))
-const absent = ['ip', 'unshare', 'mount', 'gcc', 'time', 'mnexec', 'brctl', 'node'].filter((name) => !Bun.which(name))
+const absent = ['ip', 'unshare', 'mount', 'gcc', 'time', 'mnexec', 'brctl', 'node', 'tcpdump'].filter(
+  (name) => !Bun.which(name),
+)
 if (unknown.length > 0) {
   console.error(`no section ${unknown.join(', ')}: there are ${[...sections.keys()].join(', ')}`)
   process.exitCode = 2
 } else if (absent.length > 0) {
   console.error(
-    `missing: ${absent.join(', ')} (Debian packages iproute2, util-linux, gcc, time, mininet, bridge-utils)`,
+    `missing: ${absent.join(', ')} (Debian packages iproute2, util-linux, gcc, time, mininet, bridge-utils, tcpdump)`,
   )
   process.exitCode = 1
 } else await measure()
@@ -51,11 +53,11 @@ function page(results: readonly Result[]): string {
     'What the peers are: [peers](peers/README.md). Memory is that of `up`, from a run of its own.',
     '',
     `${machine()}.`,
-    ...results.flatMap(({ title, rows, targets }) => [
+    ...results.flatMap(({ title, rows, table: own, targets }) => [
       '',
       `## ${title}`,
       '',
-      ...table(rows),
+      ...(own ?? table(rows)),
       '',
       '| target | measured | reached |',
       '| --- | --- | --- |',

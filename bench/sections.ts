@@ -1,6 +1,7 @@
 /** What is measured, and what must be reached (the targets that the project set itself). */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { capture } from './capture.ts'
 import { type Contender, median, type Row, race } from './measure.ts'
 import { hostsOnABridge } from './topology.ts'
 
@@ -20,6 +21,8 @@ export interface Target {
 export interface Result {
   readonly title: string
   readonly rows: readonly Row[]
+  /** lines of a table of its own, where the rows are not what was measured */
+  readonly table?: readonly string[]
   readonly targets: readonly Target[]
 }
 
@@ -27,7 +30,7 @@ export interface Result {
 export type Section = (setting: Setting, earlier: ReadonlyMap<string, Result>) => Promise<Result>
 
 const root = join(import.meta.dirname, '..')
-const peer = (file: string): string => join(import.meta.dirname, 'peers', file)
+export const peer = (file: string): string => join(import.meta.dirname, 'peers', file)
 const OURS = 'hardway'
 
 export const sections: ReadonlyMap<string, Section> = new Map([
@@ -35,6 +38,7 @@ export const sections: ReadonlyMap<string, Section> = new Map([
   ['small', small],
   ['hundred', hundred],
   ['thousand', thousand],
+  ['capture', capture],
 ])
 
 async function start({ program }: Setting): Promise<Result> {
@@ -163,7 +167,7 @@ const mininet = (count: number): Contender => ({
 const built = new Set<string>()
 
 /** Compiles a peer once. @returns the path of the program */
-function compiled(scratch: string, name: string): string {
+export function compiled(scratch: string, name: string): string {
   const program = join(scratch, name)
   if (built.has(program)) return program
   const done = Bun.spawnSync(['gcc', '-O2', '-w', '-o', program, peer(`${name}.c`)])
@@ -172,7 +176,7 @@ function compiled(scratch: string, name: string): string {
   return program
 }
 
-function target(claim: string, measured: string, isReached: boolean): Target {
+export function target(claim: string, measured: string, isReached: boolean): Target {
   return { claim, measured, isReached }
 }
 

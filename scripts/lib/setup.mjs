@@ -40,6 +40,7 @@ export const benchPackages = [
   'time',
   'mininet',
   'bridge-utils',
+  'tcpdump',
   'net-tools',
 ]
 
