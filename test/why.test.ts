@@ -28,7 +28,9 @@ if (isRoot) {
 const replayed = process.env.HARDWAY_WHY_SEED
 const code = process.env.HARDWAY_WHY_CODE
 const CASES = replayed ? 1 : Number(process.env.HARDWAY_WHY_CASES ?? 500)
-const BATCH = 16
+const BATCH = 32
+/** Tests of this many cases each: none takes longer than a test may. */
+const PART = 125
 const firstSeed = Number(replayed ?? Date.now() % 1e9)
 
 interface Case {
@@ -115,31 +117,48 @@ function describe({ seed, scenario: s, fault, explanation: e, isAnswered }: Trie
   return `seed ${seed}: ${s.kind} IPv${s.family} ${s.protocol}, ${put}: why says ${said} ${e.code ?? ''}, the packet ${isAnswered ? 'is' : 'is not'} answered\n    ${last?.where} ${last?.kind}: ${last?.text}`
 }
 
-test(`${CASES} random topologies with a fault each: why agrees with the packet and names the fault`, {
+const all: Tried[] = []
+
+for (let start = 0; start < CASES; start += PART) {
+  const count = Math.min(PART, CASES - start)
+  test(`${count} random topologies with a fault each, from seed ${firstSeed + start}: why agrees with the packets`, {
+    skip: needs('root', 'ip', 'nft', 'bridge', 'tc'),
+  }, async () => {
+    const tried: Tried[] = []
+    for (let at = start; at < start + count; at += BATCH) {
+      const numbers = Array.from({ length: Math.min(BATCH, start + count - at) }, (_, i) => i)
+      const batch = numbers.map((i) => makeCase(firstSeed + at + i, i))
+      tried.push(...(await tryBatch(batch.filter((one) => code === undefined || one.fault))))
+    }
+    all.push(...tried)
+    const wrong = tried.filter(isWrong).map(describe)
+    assert.deepEqual(wrong, [])
+  })
+}
+
+function isUnknown({ explanation }: Tried): boolean {
+  return explanation.reachable === null
+}
+
+function isWrong(t: Tried): boolean {
+  return !isUnknown(t) && t.explanation.reachable !== t.isAnswered
+}
+
+function isMisnamed(t: Tried): boolean {
+  return !isUnknown(t) && !isWrong(t) && (t.fault?.code ?? null) !== t.explanation.code
+}
+
+test('of all cases at most 3 % are unknown, and at least 97 % of the faults have the right name', {
   skip: needs('root', 'ip', 'nft', 'bridge', 'tc'),
-}, async () => {
-  const tried: Tried[] = []
-  for (let at = 0; at < CASES; at += BATCH) {
-    const batch = Array.from({ length: Math.min(BATCH, CASES - at) }, (_, i) => makeCase(firstSeed + at + i, i))
-    tried.push(...(await tryBatch(batch.filter((one) => code === undefined || one.fault))))
-  }
-  const unknown = tried.filter((t) => t.explanation.reachable === null)
-  const wrong = tried.filter((t) => t.explanation.reachable !== null && t.explanation.reachable !== t.isAnswered)
-  const misnamed = tried.filter(
-    (t) => t.explanation.reachable !== null && (t.fault?.code ?? null) !== t.explanation.code && !wrong.includes(t),
-  )
-  const count = tried.length
-  const codes = new Set(tried.flatMap((t) => t.fault?.code ?? []))
+}, () => {
+  const [unknown, misnamed] = [all.filter(isUnknown), all.filter(isMisnamed)]
+  const codes = new Set(all.flatMap((t) => t.fault?.code ?? []))
+  const count = all.length
   console.log(
-    `${count} cases, ${codes.size} codes: ${wrong.length} wrong, ${unknown.length} unknown, ${misnamed.length} named otherwise`,
+    `${count} cases, ${codes.size} codes: ${all.filter(isWrong).length} wrong, ${unknown.length} unknown, ${misnamed.length} named otherwise`,
   )
-  const told = [
-    ...wrong.map((t) => `WRONG ${describe(t)}`),
-    ...unknown.map((t) => `unknown ${describe(t)}`),
-    ...misnamed.map((t) => `otherwise ${describe(t)}`),
-  ]
-  if (told.length > 0) console.log(told.join('\n'))
-  assert.equal(wrong.length, 0, told.join('\n'))
-  assert.ok(unknown.length <= count * 0.03, told.join('\n'))
-  assert.ok(misnamed.length <= count * 0.03, told.join('\n'))
+  const told = [...unknown, ...misnamed].map(describe).join('\n')
+  if (told !== '') console.log(told)
+  assert.ok(unknown.length <= count * 0.03, told)
+  assert.ok(misnamed.length <= count * 0.03, told)
 })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { readBunResults, readNodeResults } from './results.mjs'
 import { findBun, root } from './tools.mjs'
 
-const timeout = 180_000
+const timeout = 400_000
 /** Of a single test, under bun, whose own 5 s are short for 1,000 hosts. Milliseconds. */
 const testTimeout = 120_000
 
