@@ -89,7 +89,7 @@ function render({ from, to, reachable, code, hops, remedy }: Explanation): strin
       ? []
       : [
           ...(remedy.file === '' ? [] : [`${dim('in the file:')} ${remedy.file}`]),
-          `${dim('now:')}         ${remedy.shell}`,
+          `${dim('now:')}         ${remedy.shell.replaceAll('\n', `\n${' '.repeat(13)}`)}`,
         ]
   return [...lines, `${verdict}${code === null ? '' : `  ${bold(code)}`}`, ...mend].join('\n')
 }
