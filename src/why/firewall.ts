@@ -118,8 +118,8 @@ function faultOf(
     space,
     object,
     text: isBridged
-      ? `${hook}: ${text} ${verb} it: the bridge passes packets between its ports to the rules for ${family}`
-      : `${hook}: ${text} ${verb} it`,
+      ? `${hook}: ${object} ${verb} it (${text}): the bridge passes packets between its ports to the rules for ${family}`
+      : `${hook}: ${object} ${verb} it (${text})`,
     ...remedyOf(firewall, packet, by, code),
   }
 }

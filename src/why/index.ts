@@ -259,6 +259,15 @@ function explanation(question: Question, hops: readonly Hop[], reachable: boolea
   const { from, to, protocol, port } = question
   const target = port === undefined ? to : `${to.includes(':') ? `[${to}]` : to}:${port}/${protocol}`
   const code: Code | null = fault?.code ?? null
-  const remedy = fault ? { file: fault.file ?? '', shell: inside(fault.space.name, fault.remedy) } : null
-  return { from, to: target, reachable, code, hops, remedy }
+  const remedy = fault
+    ? { file: fault.file ?? '', shell: inside((fault.mendedIn ?? fault.space).name, fault.remedy) }
+    : null
+  return { from, to: target, reachable, code, hops: fault ? retold(hops, fault) : hops, remedy }
+}
+
+/** The last hop says what the fault was found to be when the whole way was known. */
+function retold(hops: readonly Hop[], { space, object, text, code }: Fault): readonly Hop[] {
+  const last = hops.at(-1)
+  if (last?.verdict !== 'stop') return hops
+  return [...hops.slice(0, -1), { ...last, where: space.name, object, text, code }]
 }

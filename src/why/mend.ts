@@ -12,6 +12,8 @@ export function forwards(space: Space, family: Packet['family']): boolean {
   return space.sysctl(family === 4 ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding') === '1'
 }
 
+type Mending = Pick<Fault, 'remedy' | 'mendedIn'>
+
 interface Gateway {
   readonly via: string
   readonly dev: string
@@ -84,7 +86,7 @@ function lastSpace({ world, hops }: Context, holds: (hop: Hop) => boolean): Spac
 }
 
 /** The rule that is missing where the packet leaves for `asked` under an address that nobody there knows. */
-export function masqueradeRemedy(context: Context, answer: Packet): Pick<Fault, 'remedy'> & { readonly space?: Space } {
+export function masqueradeRemedy(context: Context, answer: Packet): Mending {
   const ends = [context.hops[0]?.where, context.hops.findLast((h) => h.way === 'request')?.where]
   const router = lastSpace(context, (hop) => hop.kind === 'route' && !ends.includes(hop.where))
   const onwards = router?.route({ to: answer.source })
@@ -92,15 +94,15 @@ export function masqueradeRemedy(context: Context, answer: Packet): Pick<Fault, 
   const ip = answer.family === 4 ? 'ip' : 'ip6'
   const rule = `${ip} saddr ${answer.destination} oifname ${device} masquerade`
   if (!router || device === undefined) return { remedy: `# masquerade ${answer.destination} where its packets leave` }
-  return { space: router, remedy: addNatRule(router, answer.family, 'postrouting', rule) }
+  return { mendedIn: router, remedy: addNatRule(router, answer.family, 'postrouting', rule) }
 }
 
 /** The rule that is missing where the destination was translated, `answer` being what came past it. */
-export function hairpinRemedy(context: Context, answer: Packet): Pick<Fault, 'remedy'> & { readonly space?: Space } {
+export function hairpinRemedy(context: Context, answer: Packet): Mending {
   const router = lastSpace(context, (hop) => hop.kind === 'nat')
   if (!router) return { remedy: `# masquerade what is translated to ${answer.source}` }
   const rule = `${answer.family === 4 ? 'ip' : 'ip6'} daddr ${answer.source} ct status dnat masquerade`
-  return { space: router, remedy: addNatRule(router, answer.family, 'postrouting', rule) }
+  return { mendedIn: router, remedy: addNatRule(router, answer.family, 'postrouting', rule) }
 }
 
 /** The rule that publishes `asked` in this hook as others have translated it. */
@@ -112,7 +114,7 @@ export function publishRemedy(space: Space, hook: 'prerouting' | 'output', asked
 }
 
 /** The rule that translates to nobody, with the only service behind it that it can have meant. */
-export function retargetRemedy(context: Context, lost: Packet): Pick<Fault, 'remedy'> & { readonly space?: Space } {
+export function retargetRemedy(context: Context, lost: Packet): Mending {
   const rule = context.hops.findLast((h) => h.way === 'request' && h.kind === 'nat')
   const router = rule && context.world.find(rule.where)
   const where = /^(\S+ \S+ \S+ handle \d+)$/.exec(rule?.object ?? '')?.[1]
@@ -124,7 +126,7 @@ export function retargetRemedy(context: Context, lost: Packet): Pick<Fault, 'rem
   const host = lost.family === 4 ? service : `[${service}]`
   const match = `${ip} daddr ${destination} ${lost.protocol} dport ${destinationPort}`
   return {
-    space: router,
+    mendedIn: router,
     remedy: `nft replace rule ${where} ${match} dnat ${ip} to ${host}:${lost.destinationPort}`,
   }
 }

@@ -108,7 +108,11 @@ test('every code has a remedy that is run here, or is listed as one that no comm
 
 for (const one of all) {
   const { scenario: s, fault } = one
-  test(`${s.kind}, IPv${s.family}: the remedy for ${fault.code} (${fault.what}) mends it`, {
-    skip: needs('root', 'ip', 'nft', 'bridge', 'tc', 'conntrack'),
-  }, async () => assert.equal(await mend(one), undefined))
+  test(
+    `${s.kind}, IPv${s.family}: the remedy for ${fault.code} (${fault.what}) mends it`,
+    {
+      skip: needs('root', 'ip', 'nft', 'bridge', 'tc', 'conntrack'),
+    },
+    async () => assert.equal(await mend(one), undefined),
+  )
 }
