@@ -1,4 +1,5 @@
 /** Small questions that the kernel asks of a packet on its way, and the faults that they find. */
+import { formatPrefix } from '../ip/index.ts'
 import type { Link, Route } from '../rtnetlink/index.ts'
 import { addFault, type Context, type Outcome, stopped } from './context.ts'
 import { dadFault } from './neighbours.ts'
@@ -24,7 +25,7 @@ export function withoutSource(space: Space, device: Link | undefined, family: Pa
     space,
     object: device ? deviceName(space, device) : space.name,
     text: `${space.name} has no IPv${family} address to send from`,
-    remedy: `ip address add ADDRESS/LENGTH dev ${device?.name ?? 'DEVICE'}`,
+    remedy: `# ip address add ADDRESS/LENGTH dev ${device?.name ?? 'DEVICE'}`,
   }
 }
 
@@ -45,7 +46,7 @@ export function duplicateFault(space: Space, link: Link, address: string): Fault
     space,
     object: address,
     text: `${address} is an address of ${deviceName(space, link)}, too`,
-    remedy: `ip address del ${address} dev ${link.name}`,
+    remedy: removal(space, link, address),
   }
 }
 
@@ -62,6 +63,13 @@ export function bigger(space: Space, packet: Packet, mtu: number, at: string): F
   }
 }
 
+/** The command that takes an address away from the device that has it, which may be another than `link`. */
+function removal(space: Space, link: Link, address: string): string {
+  const own = space.addresses().find((a) => a.address.address === address)
+  const prefix = own ? formatPrefix(own.address) : address
+  return `ip address del ${prefix} dev ${space.link(own?.index)?.name ?? link.name}`
+}
+
 /** The receiver has the sender's own address: the kernel takes the packet for forged, or answers itself. */
 export function twin(context: Context, space: Space, link: Link, packet: Packet): Outcome {
   const fault: Fault = {
@@ -69,7 +77,7 @@ export function twin(context: Context, space: Space, link: Link, packet: Packet)
     space,
     object: packet.source,
     text: `${space.name} has the sender's address ${packet.source} itself, and drops what comes from it by ${link.name}`,
-    remedy: `ip address del ${packet.source} dev ${space.link(space.addresses().find((a) => a.address.address === packet.source)?.index)?.name ?? link.name}`,
+    remedy: removal(space, link, packet.source),
   }
   addFault(context, 'address', fault)
   return stopped(fault, packet)

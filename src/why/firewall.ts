@@ -118,9 +118,9 @@ function faultOf(
     space,
     object,
     text: isBridged
-      ? `${hook}: ${text} ${verb} it: the bridge passes packets between its ports to the rules for ${family}`
-      : `${hook}: ${text} ${verb} it`,
-    ...remedyOf(packet, by, code),
+      ? `${hook}: ${object} ${verb} it (${text}): the bridge passes packets between its ports to the rules for ${family}`
+      : `${hook}: ${object} ${verb} it (${text})`,
+    ...remedyOf(firewall, packet, by, code),
   }
 }
 
@@ -131,17 +131,19 @@ function isForwardPolicy(by: RuleRef): boolean {
     : /^(DOCKER|CNI|NETAVARK|ufw|FWD|filter_FWD|FORWARD)/.test(by.chain) && by.table === 'filter'
 }
 
-function remedyOf(packet: Packet, by: RuleRef | undefined, code: Fault['code']): { remedy: string; file?: string } {
+function remedyOf(
+  firewall: Firewall,
+  packet: Packet,
+  by: RuleRef | undefined,
+  code: Fault['code'],
+): { remedy: string; file?: string } {
   const flag = packet.family === 6 ? 'ip6tables' : 'iptables'
   if (code === 'BRIDGE_NF_CALL') {
     const key = `net.bridge.bridge-nf-call-${flag}`
     return { remedy: `sysctl -w ${key}=0`, file: 'forward: accept' }
   }
   if (code === 'FOREIGN_FORWARD_DROP') {
-    return {
-      remedy: `${flag} -I ${by?.chain === 'FORWARD' ? 'DOCKER-USER' : (by?.chain ?? 'FORWARD')} -s ${packet.source} -j ACCEPT # and -d, or FORWARD where there is no DOCKER-USER`,
-      file: 'forward: accept',
-    }
+    return { remedy: by ? acceptBoth(firewall, packet, by) : '', file: 'forward: accept' }
   }
   if (!by) return { remedy: 'nft list ruleset' }
   if (by.engine === 'iptables') {
@@ -152,6 +154,25 @@ function remedyOf(packet: Packet, by: RuleRef | undefined, code: Fault['code']):
     return { remedy: `nft add chain ${by.family} ${by.table} ${by.chain} '{ policy accept; }'` }
   }
   return { remedy: `nft delete rule ${by.family} ${by.table} ${by.chain} handle ${by.handle}` }
+}
+
+/** An accept for both directions, ahead in the chain that drops: one in another chain would not help. */
+function acceptBoth(firewall: Firewall, { family, source, destination }: Packet, by: RuleRef): string {
+  const ways = [
+    [source, destination],
+    [destination, source],
+  ] as const
+  const isIptables = by.engine === 'iptables' || (by.table === 'filter' && by.chain === by.chain.toUpperCase())
+  if (!isIptables) {
+    const ip = family === 4 ? 'ip' : 'ip6'
+    const chain = `${by.family} ${by.table} ${by.chain}`
+    return ways.map(([from, to]) => `nft insert rule ${chain} ${ip} saddr ${from} ${ip} daddr ${to} accept`).join('\n')
+  }
+  const program = `${family === 4 ? 'iptables' : 'ip6tables'}${by.engine === 'iptables' ? '-legacy' : ''}`
+  // Docker leaves DOCKER-USER to its users, and runs it first
+  const isDocker = firewall.image.tables.some((t) => t.name === 'filter' && t.chains.has('DOCKER-USER'))
+  const chain = isDocker && by.engine === 'nftables' ? 'DOCKER-USER' : by.chain
+  return ways.map(([from, to]) => `${program} -I ${chain} -s ${from} -d ${to} -j ACCEPT`).join('\n')
 }
 
 /** What rules ask of the namespace. */

@@ -8,6 +8,8 @@ import { addHop, type Context, type Outcome } from './context.ts'
 import { takenBy } from './deliver.ts'
 import { firewallOf } from './firewall.ts'
 import type { Explanation, Hop } from './hops.ts'
+import { hairpinRemedy } from './mend.ts'
+import { inside } from './names.ts'
 import type { Packet, Protocol, Tracking } from './packet.ts'
 import { refineAnswer, refineDelivery, refineRequest } from './refine.ts'
 import type { Fault } from './segment.ts'
@@ -182,7 +184,7 @@ function staleFlow(request: Context, origin: Space, made: Packet, there: Outcome
     space,
     object: `${protocol} ${destination}:${destinationPort} from port ${sourcePort}`,
     text: `connection tracking of ${space.name} remembers this flow with a translation that no rule gives it now`,
-    remedy: `conntrack -D -p ${protocol} --orig-dst ${destination} --orig-port-dst ${destinationPort}`,
+    remedy: `conntrack -D -p ${protocol} -d ${destination} --dport ${destinationPort} --sport ${sourcePort}`,
   }
   addHop(request, space, 'tracking', fault.object, fault.text, 'stop', fault.code)
   return fault
@@ -201,7 +203,7 @@ function judgeAnswer(
 ): Explanation {
   if (back.kind === 'unknown') return answer(null, back.fault)
   if (back.kind === 'stopped') {
-    return answer(false, refineAnswer(back.fault, back.packet, masquerades(request)))
+    return answer(false, refineAnswer(request, back.fault, back.packet, masquerades(request)))
   }
   const { packet, space } = back
   const isRight = space === origin && packet.source === made.destination && packet.sourcePort === made.destinationPort
@@ -220,8 +222,8 @@ function judgeAnswer(
       space === origin
         ? `the answer comes from ${from}, which ${origin.name} did not ask: it took a short cut past the translation of ${made.destination}`
         : `the answer ends in ${space.name}: it does not pass where the addresses were translated`,
-    remedy: `nft add rule ip TABLE postrouting ip daddr ${packet.source} ct status dnat masquerade`,
     file: 'publish: # covers hairpin',
+    ...hairpinRemedy(request, packet),
   }
   addHop({ ...request, way: 'answer' }, space, 'process', from, fault.text, 'stop', fault.code)
   return answer(false, fault)
@@ -268,11 +270,15 @@ function explanation(question: Question, hops: readonly Hop[], reachable: boolea
   const { from, to, protocol, port } = question
   const target = port === undefined ? to : `${to.includes(':') ? `[${to}]` : to}:${port}/${protocol}`
   const code: Code | null = fault?.code ?? null
-  const remedy = fault ? { file: fault.file ?? '', shell: inside(fault) } : null
-  return { from, to: target, reachable, code, hops, remedy }
+  const remedy = fault
+    ? { file: fault.file ?? '', shell: inside((fault.mendedIn ?? fault.space).name, fault.remedy) }
+    : null
+  return { from, to: target, reachable, code, hops: fault ? retold(hops, fault) : hops, remedy }
 }
 
-/** The command as it is typed on this machine. */
-function inside({ space, remedy }: Fault): string {
-  return space.name === 'host' || remedy.startsWith('#') ? remedy : `hardway exec ${space.name} -- ${remedy}`
+/** The last hop says what the fault was found to be when the whole way was known. */
+function retold(hops: readonly Hop[], { space, object, text, code }: Fault): readonly Hop[] {
+  const last = hops.at(-1)
+  if (last?.verdict !== 'stop') return hops
+  return [...hops.slice(0, -1), { ...last, where: space.name, object, text, code }]
 }

@@ -233,15 +233,16 @@ export function reversePath(space: Space, link: Link, source: string): Fault {
 
 export function dadFault(space: Space, link: Link, address: Address): Fault {
   const isFailed = address.flags.includes('dadfailed')
+  const prefix = formatPrefix(address.address)
   return {
     code: 'DAD_PENDING',
     space,
-    object: `${formatPrefix(address.address)} dev ${link.name}`,
+    object: `${prefix} dev ${link.name}`,
     text: isFailed
       ? `${address.address.address} on ${deviceName(space, link)} failed duplicate address detection: somebody else has it`
       : `${address.address.address} on ${deviceName(space, link)} is still tentative: duplicate address detection is not done`,
     remedy: isFailed
-      ? `ip address replace ${formatPrefix(address.address)} dev ${link.name} nodad`
+      ? `ip address del ${prefix} dev ${link.name}\nip address add ${prefix} dev ${link.name} nodad # once the other one is gone`
       : 'sleep 2 # or give the address with nodad',
   }
 }
@@ -356,13 +357,15 @@ function missingAddress(space: Space, device: Link, ip: string, segment: Segment
       ),
   )
   const at = likely ?? segment.ends[0]
+  const network = space.addresses().find((a) => a.index === device.index && prefixContains(a.address, ip))
+  const prefix = `${ip}/${network?.address.length ?? (ip.includes(':') ? 64 : 24)}`
   return {
     code: 'NO_ADDRESS',
     space: at?.space ?? space,
     object: ip,
     text: `nobody behind ${deviceName(space, device)} has the address ${ip}`,
-    remedy: at ? `ip address add ${ip}/${ip.includes(':') ? 64 : 24} dev ${at.link.name}` : `ip route get ${ip}`,
+    remedy: at ? `ip address add ${prefix} dev ${at.link.name}` : `# nobody can be given ${ip}`,
     ...(likely ? { isBare: true } : {}),
-    ...(at ? { file: `${at.link.name}: { addresses: ${ip}/${ip.includes(':') ? 64 : 24} }` } : {}),
+    ...(at ? { file: `${at.link.name}: { addresses: ${prefix} }` } : {}),
   }
 }

@@ -1,7 +1,8 @@
 /** The same fault has several names: which one it is depends on what the whole way was. */
 
 import type { Context } from './context.ts'
-import { passHook } from './firewall.ts'
+import { deviceOf, passHook } from './firewall.ts'
+import { hostPrefix, masqueradeRemedy, publishRemedy, retargetRemedy, withGateway } from './mend.ts'
 import type { Packet } from './packet.ts'
 import type { Fault } from './segment.ts'
 import type { Space } from './space.ts'
@@ -18,12 +19,15 @@ export function refineRequest(context: Context, fault: Fault, packet: Packet, as
   const translated = [...context.trackings.values()].some((t) => t.isDestinationTranslated)
   const isLost = fault.code === 'NO_ADDRESS' || fault.code === 'NO_ROUTE' || fault.code === 'NO_NEIGHBOUR'
   const isElsewhere = translated || packet.destination !== asked
-  if (!isLost || !isElsewhere || (fault.code === 'NO_ADDRESS' && fault.isBare)) return fault
+  if (!isLost || !isElsewhere || (fault.code === 'NO_ADDRESS' && fault.isBare)) {
+    return withGateway(context.world, fault, packet)
+  }
   return {
     ...fault,
     code: 'DNAT_TO_NOWHERE',
     text: `${asked} is translated to ${packet.destination}, and ${fault.text}`,
     file: `publish: [ { listen: …, to: NAMESPACE:${packet.destinationPort ?? 'PORT'} } ]`,
+    ...retargetRemedy(context, packet),
   }
 }
 
@@ -33,23 +37,27 @@ export function refineDelivery(context: Context, origin: Space, space: Space, pa
   const isTranslated = [...context.trackings.values()].some((t) => t.isDestinationTranslated)
   if (isTranslated || !isRouter(space, packet)) return fault
   const at = `${packet.destination}:${packet.destinationPort}`
-  if (origin === space && wouldTranslate(context, space, packet)) {
+  const publishing = origin === space ? published(context, space, packet) : undefined
+  if (publishing) {
     return {
       ...fault,
       code: 'NO_OUTPUT_DNAT',
       object: at,
       text: `${at} is published for packets that come in (prerouting), not for those that ${space.name} makes itself (output)`,
-      remedy: `nft add rule ip TABLE output ip daddr ${packet.destination} ${packet.protocol} dport ${packet.destinationPort} dnat to TARGET`,
+      remedy: publishRemedy(space, 'output', packet, publishing),
       file: 'publish: # covers both',
     }
   }
   if (packet.destination.startsWith('127.')) return fault
+  const own = publishedHere(context, space, packet)
   return {
     ...fault,
     code: 'DNAT_MISSING',
     object: at,
     text: `nothing listens on ${at} in ${space.name}, and no rule publishes it from there`,
-    remedy: `nft add rule ip TABLE prerouting ip daddr ${packet.destination} ${packet.protocol} dport ${packet.destinationPort} dnat to TARGET`,
+    remedy: own
+      ? publishRemedy(space, 'prerouting', packet, own)
+      : `# a rule in prerouting: ${packet.protocol} dport ${packet.destinationPort} dnat to the address and port of the service`,
     file: `publish: [ { listen: '${at}/${packet.protocol}', to: NAMESPACE:PORT } ]`,
   }
 }
@@ -67,36 +75,46 @@ function isRouter(space: Space, packet: Packet): boolean {
   return used.size > 1
 }
 
-/** Whether the rules for incoming packets would translate it, on any device. */
-function wouldTranslate(context: Context, space: Space, packet: Packet): boolean {
+/** What the rules for incoming packets would make of it, on any device; undefined where they translate nothing. */
+function published(context: Context, space: Space, packet: Packet): Packet | undefined {
   const quiet: Context = { ...context, hops: [], trackings: new Map() }
   const { out: _, ...bare } = packet
   // a loopback address comes from nowhere: what is published on all addresses is published on each
   const isLoopback = packet.destination.startsWith('127.') || packet.destination === '::1'
   const own = space.addresses().find((a) => a.address.family === packet.family && a.scope === 'global')
   const destination = isLoopback ? (own?.address.address ?? packet.destination) : packet.destination
-  return space.links().some((link) => {
-    if (!link.isUp || link.name === 'lo') return false
-    const { index, name, group, mac } = link
-    const device = { index, name, group, ...(mac === undefined ? {} : { mac }) }
+  for (const link of space.links()) {
+    if (!link.isUp || link.name === 'lo') continue
     const tracking = { ...packet.tracking, state: 'new' as const, isDestinationTranslated: false }
-    const passed = passHook(quiet, space, 'prerouting', { ...bare, destination, in: device, tracking })
-    return passed.kind === 'pass' && passed.isTranslated
-  })
+    const passed = passHook(quiet, space, 'prerouting', { ...bare, destination, in: deviceOf(link), tracking })
+    if (passed.kind === 'pass' && passed.isTranslated) return passed.packet
+  }
+  return undefined
+}
+
+/** The same for packets that the namespace makes itself. */
+function publishedHere(context: Context, space: Space, packet: Packet): Packet | undefined {
+  const quiet: Context = { ...context, hops: [], trackings: new Map() }
+  const { in: _, ...bare } = packet
+  const lo = space.links().find((link) => link.name === 'lo')
+  const tracking = { ...packet.tracking, state: 'new' as const, isDestinationTranslated: false }
+  const passed = passHook(quiet, space, 'output', { ...bare, tracking, ...(lo ? { out: deviceOf(lo) } : {}) })
+  return passed.kind === 'pass' && passed.isTranslated ? passed.packet : undefined
 }
 
 /** On the way back. */
-export function refineAnswer(fault: Fault, packet: Packet, isRouterMasquerading: boolean): Fault {
+export function refineAnswer(context: Context, fault: Fault, packet: Packet, isRouterMasquerading: boolean): Fault {
   if (fault.code !== 'NO_ROUTE') return fault
   const needsTranslation = isPrivate(packet.destination) && !isPrivate(packet.source)
   if (!needsTranslation && !isRouterMasquerading) {
-    return { ...fault, code: 'NO_RETURN_ROUTE', text: `the answer has no way back: ${fault.text}` }
+    const mended = withGateway(context.world, fault, packet)
+    return { ...mended, code: 'NO_RETURN_ROUTE', text: `the answer has no way back: ${fault.text}` }
   }
   return {
     ...fault,
     code: 'NO_MASQUERADE',
     text: `the answer has no way back: ${fault.text}, and no router on the way put its own address in place of ${packet.destination}`,
-    remedy: `nft add rule ip TABLE postrouting ip saddr ${packet.destination} oifname DEVICE masquerade # where the packet leaves`,
-    file: `masquerade: [ { from: ${packet.destination}${packet.family === 4 ? '/32' : '/128'}, out: default } ]`,
+    file: `masquerade: [ { from: ${hostPrefix(packet.destination)}, out: default } ]`,
+    ...masqueradeRemedy(context, packet),
   }
 }

@@ -215,7 +215,7 @@ function missing(space: Space, packet: Packet, from: Link | undefined): Fault {
       space,
       object: link ? deviceName(space, link) : space.name,
       text: `${space.name} has no IPv${family} address${link ? ` on ${link.name}` : ''}, and so no route to ${destination}`,
-      remedy: `ip ${flag}address add ADDRESS/LENGTH dev ${link?.name ?? 'DEVICE'}`,
+      remedy: `# ip ${flag}address add ADDRESS/LENGTH dev ${link?.name ?? 'DEVICE'}`,
       ...(link ? { file: `${link.name}: { addresses: … }` } : {}),
     }
   }
@@ -229,7 +229,9 @@ function missing(space: Space, packet: Packet, from: Link | undefined): Fault {
     space,
     object: destination,
     text: `${space.name} has no route to ${destination}`,
-    remedy: `ip ${flag}route add ${gateway ? `default via ${gateway.via} dev ${gateway.dev}` : `${destination} dev DEVICE`}`,
+    remedy: gateway
+      ? `ip ${flag}route add default via ${gateway.via} dev ${gateway.dev}`
+      : `# ip ${flag}route add ${destination} via GATEWAY`,
     file: `routes: [ { to: ${gateway ? `default, via: ${gateway.via}` : destination} } ]`,
   }
 }

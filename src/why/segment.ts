@@ -19,8 +19,10 @@ export interface Fault {
   readonly space: Space
   readonly object: string
   readonly text: string
-  /** the command that mends it, run in `space` */
+  /** the commands that mend it, lines of sh, run in `mendedIn` */
   readonly remedy: string
+  /** `space` when absent */
+  readonly mendedIn?: Space
   /** what to change in the topology file */
   readonly file?: string
   /** of a missing address: a device on the link has none, and is the likely one to lack it */

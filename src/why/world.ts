@@ -3,6 +3,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { currentNetns, listNetns, NETNS_DIR, netnsInode, openNetnsFile } from '../netns/index.ts'
 import { HOST } from '../plan/state.ts'
 import { getNamespaceId } from '../rtnetlink/index.ts'
+import { nameOfNetns, netnsOf } from './names.ts'
 import { type From, openSpace, type Space } from './space.ts'
 
 const DOCKER_DIR = '/run/docker/netns'
@@ -72,7 +73,7 @@ export function openWorld(): World {
   const keep = ({ name, path, inode }: Found, from?: From): Space => {
     const known = spaces.get(inode)
     if (known) return known
-    const space = openSpace(name, inode, () => openNetnsFile(path), from)
+    const space = openSpace(nameOfNetns(name), inode, () => openNetnsFile(path), from)
     spaces.set(inode, space)
     return space
   }
@@ -94,7 +95,6 @@ export function openWorld(): World {
   const host = openSpace(HOST, own, currentNetns)
   spaces.set(own, host)
 
-  /** The isolated host of a topology goes by `TOPOLOGY/host`. */
   /** Each namespace that can be found, by its number in a space. Numbers are given out once and stay. */
   const numbered = new Map<Space, ReadonlyMap<number, Found>>()
   const numbers = (space: Space, nsid: number): Found | undefined => {
@@ -109,18 +109,22 @@ export function openWorld(): World {
     if (!hostNumbers.has(space)) hostNumbers.set(space, getNamespaceId(space.socket(), host.fd()))
     return hostNumbers.get(space)
   }
-  const names = (): string[] => [HOST, ...listNetns(), ...listNetns(DOCKER_DIR).map((n) => `${DOCKER_DIR}/${n}`)]
+  const names = (): string[] => [
+    HOST,
+    ...listNetns().map(nameOfNetns),
+    ...listNetns(DOCKER_DIR).map((n) => `${DOCKER_DIR}/${n}`),
+  ]
   return {
     host,
     names,
     find: (name) => {
       if (name === HOST) return host
       if (listNetns().includes(name)) return enter(name, `${NETNS_DIR}/${name}`)
-      const [topology, inner] = name.split('/')
-      if (inner === HOST && topology) return enter(name, `${NETNS_DIR}/${topology}-host`)
       if (/^\d+$/.test(name)) return enter(name, `/proc/${name}/ns/net`)
       if (name.startsWith('/')) return enter(name, name)
-      return undefined
+      const file = name.includes('/') ? netnsOf(name) : undefined
+      if (file === HOST) return host
+      return file === undefined ? undefined : enter(file, `${NETNS_DIR}/${file}`)
     },
     byId: (space, nsid) => {
       // the other end is most often here

@@ -1,6 +1,6 @@
 /** Console blocks of documents: run as a reader would type them, and compared with what the document shows. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { runSync } from './run.ts'
+import { run } from './run.ts'
 
 const root = new URL('../../', import.meta.url).pathname
 
@@ -11,11 +11,14 @@ interface Session {
 
 const BLOCK = /^```console\n([\s\S]*?)^```$/gm
 
-/** Every `$ command` of a block with the lines under it; a command goes on after a line that ends with `\`. */
+/** A command goes on after a line that ends with `\`, and to the end of its here-document. */
+const COMMAND = /^\$ (.*<<'?(\w+)'?.*\n[\s\S]*?^\2$|(?:.*\\\n)*.*)\n?([\s\S]*)$/m
+
+/** Every `$ command` of a block with the lines under it. */
 function sessionsOf(block: string): Session[] {
   return block.split(/^(?=\$ )/m).flatMap((part) => {
-    const match = /^\$ ((?:.*\\\n)*.*)\n?([\s\S]*)$/.exec(part)
-    return match ? [{ command: match[1] ?? '', output: (match[2] ?? '').trimEnd() }] : []
+    const match = COMMAND.exec(part)
+    return match ? [{ command: match[1] ?? '', output: (match[3] ?? '').trimEnd() }] : []
   })
 }
 
@@ -23,13 +26,13 @@ function sessionsOf(block: string): Session[] {
  * Runs all commands of a document in order, in one fresh network, mount and process namespace, from the root of the
  * repository, where `hardway` is dist/hardway. Both streams, as on a terminal.
  */
-function runAll(commands: readonly string[]): string[] {
+async function runAll(commands: readonly string[]): Promise<string[]> {
   const mark = '=-=-= end of output'
   const lines = commands.map((command) => `{ ${command}\n} 2>&1; echo "${mark}"`)
   const setUp =
     'mount -t tmpfs docs /run; ip link set lo up; mkdir /run/bin; ln -s "$PWD/dist/hardway" /run/bin/; PATH=/run/bin:$PATH'
   const flags = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private']
-  const done = runSync('unshare', [...flags, 'sh'], {
+  const done = await run('unshare', [...flags, 'sh'], {
     input: `${setUp}\n${lines.join('\n')}\n`,
     cwd: root,
     timeout: 60_000,
@@ -56,12 +59,12 @@ export interface Difference {
 }
 
 /** What a document shows otherwise than it is. With `write` the document is put right instead. */
-export function checkConsole(path: string, write = false): Difference[] {
+export async function checkConsole(path: string, write = false): Promise<Difference[]> {
   const text = readFileSync(root + path, 'utf8')
   const blocks = [...text.matchAll(BLOCK)].map((match) => sessionsOf(match[1] ?? ''))
   const sessions = blocks.flat()
   if (sessions.length === 0) return []
-  const outputs = runAll(sessions.map((s) => s.command))
+  const outputs = await runAll(sessions.map((s) => s.command))
   if (!write) {
     return sessions.flatMap(({ command, output }, i) => {
       const real = outputs[i] ?? ''

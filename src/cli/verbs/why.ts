@@ -21,9 +21,9 @@ export interface WhyOptions {
 
 const PROTOCOLS = ['tcp', 'udp', 'icmp', 'sctp'] as const
 
-/** `netns1`, `10.0.1.101:80/tcp`, `[fd00::1]:53/udp`; a port without a protocol is tcp. */
+/** `netns1`, `TOPOLOGY/host`, `10.0.1.101:80/tcp`, `[fd00::1]:53/udp`; a port without a protocol is tcp. */
 function readTarget(text: string): Pick<Question, 'to' | 'protocol' | 'port'> {
-  const parts = /^(?:\[([^\]]+)\]|([^[\]/]*?))(?::(\d+))?(?:\/(\w+))?$/.exec(text)
+  const parts = /^(?:\[([^\]]+)\]|([^[\]:]+?))(?::(\d+))?(?:\/(tcp|udp|icmp|sctp))?$/.exec(text)
   const isBareIpv6 = (text.match(/:/g)?.length ?? 0) > 1 && !text.startsWith('[')
   const [, bracketed, plain, port, word] = (isBareIpv6 ? /^()(\S+?)()(?:\/(\w+))?$/.exec(text) : parts) ?? []
   const to = bracketed || plain
@@ -98,7 +98,7 @@ function render({ from, to, reachable, code, hops, remedy, live }: Explanation):
       ? []
       : [
           ...(remedy.file === '' ? [] : [`${dim('in the file:')} ${remedy.file}`]),
-          `${dim('now:')}         ${remedy.shell}`,
+          `${dim('now:')}         ${remedy.shell.replaceAll('\n', `\n${' '.repeat(13)}`)}`,
         ]
   return [
     ...lines,
