@@ -2,7 +2,7 @@
 
 import type { Context } from './context.ts'
 import { deviceOf, passHook } from './firewall.ts'
-import { hostPrefix, masqueradeRemedy, publishRemedy, retargetRemedy, withGateway } from './mend.ts'
+import { forwards, hostPrefix, masqueradeRemedy, publishRemedy, retargetRemedy, withGateway } from './mend.ts'
 import type { Packet } from './packet.ts'
 import type { Fault } from './segment.ts'
 import type { Space } from './space.ts'
@@ -64,8 +64,7 @@ export function refineDelivery(context: Context, origin: Space, space: Space, pa
 
 /** It forwards, and has another device than the one by which the packet came. */
 function isRouter(space: Space, packet: Packet): boolean {
-  const key = packet.family === 4 ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding'
-  if (space.sysctl(key) !== '1') return false
+  if (!forwards(space, packet.family)) return false
   const used = new Set(
     space
       .addresses()
