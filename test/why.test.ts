@@ -3,27 +3,19 @@
  * HARDWAY_WHY_SEED replays one, HARDWAY_WHY_CODE takes one code alone.
  */
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { down, up } from '../src/engine/index.ts'
 import { settle } from '../src/engine/settle.ts'
-import * as sys from '../src/sys/index.ts'
 import { type Explanation, explain } from '../src/why/index.ts'
+import { enterOwnHost } from './support/host.ts'
 import { needs } from './support/need.ts'
 import { outputOf } from './support/run.ts'
 import { anyInjection, type Injection } from './why/faults.ts'
 import { enter, openService, type Sent, type Service, sendAll, sendDatagram } from './why/packets.ts'
 import { randomFrom, type Scenario, scenario } from './why/scenarios.ts'
 
-const isRoot = process.getuid?.() === 0
-if (isRoot) {
-  // this file is a process of its own: its host is a fresh namespace, its /run is empty
-  const home = sys.open('/proc/thread-self/ns/net', sys.O_RDONLY)
-  sys.unshare(sys.CLONE_NEWNET | sys.CLONE_NEWNS)
-  sys.mount('', '/', 'none', sys.MS_REC | sys.MS_SLAVE)
-  sys.mount('hardway-test', '/run', 'tmpfs', 0)
-  after(() => sys.setns(home, sys.CLONE_NEWNET))
-}
+enterOwnHost()
 
 const replayed = process.env.HARDWAY_WHY_SEED
 const code = process.env.HARDWAY_WHY_CODE

@@ -1,21 +1,16 @@
 /** Names of namespaces: `why` takes and prints them as `exec` does, and its commands enter what they name. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { after, test } from 'node:test'
+import { once } from 'node:events'
+import { test } from 'node:test'
 import { down, up } from '../../src/engine/index.ts'
 import { defineTopology } from '../../src/index.ts'
-import * as sys from '../../src/sys/index.ts'
 import { explain, NoSuchPlace } from '../../src/why/index.ts'
 import { inside } from '../../src/why/names.ts'
+import { enterOwnHost } from '../support/host.ts'
 import { needs } from '../support/need.ts'
 
-if (process.getuid?.() === 0) {
-  const home = sys.open('/proc/thread-self/ns/net', sys.O_RDONLY)
-  sys.unshare(sys.CLONE_NEWNET | sys.CLONE_NEWNS)
-  sys.mount('', '/', 'none', sys.MS_REC | sys.MS_SLAVE)
-  sys.mount('hardway-test', '/run', 'tmpfs', 0)
-  after(() => sys.setns(home, sys.CLONE_NEWNET))
-}
+enterOwnHost()
 
 const model = defineTopology(
   {
@@ -50,16 +45,18 @@ test('an isolated host is asked for as TOPOLOGY/host or by its file, and hops pr
 test('the command for a process that has no file enters the namespace by its number', {
   skip: needs('root', 'unshare'),
 }, async () => {
-  const process_ = spawn('unshare', ['--net', 'sh', '-c', 'echo ready; exec sleep 60'], {
+  const asleep = spawn('unshare', ['--net', 'sh', '-c', 'echo ready; exec sleep 60'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   try {
-    await new Promise((resolve) => process_.stdout.once('data', resolve))
-    const { code, remedy } = explain({ from: String(process_.pid), to: '127.0.0.1', protocol: 'icmp' })
+    await once(asleep.stdout, 'data')
+    const { code, remedy } = explain({ from: String(asleep.pid), to: '127.0.0.1', protocol: 'icmp' })
     assert.equal(code, 'LOOPBACK_DOWN')
-    assert.equal(remedy?.shell, `nsenter --net --target ${process_.pid} -- ip link set lo up`)
+    assert.equal(remedy?.shell, `nsenter --net --target ${asleep.pid} -- ip link set lo up`)
   } finally {
-    process_.kill('SIGKILL')
+    const ended = once(asleep, 'close')
+    asleep.kill('SIGKILL')
+    await ended
   }
 })
 

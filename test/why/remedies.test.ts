@@ -1,25 +1,19 @@
 /** The remedies of `why`, copied and run: each fault is mended by them, one after the other where several are needed. */
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { down, up } from '../../src/engine/index.ts'
 import { settle } from '../../src/engine/settle.ts'
-import * as sys from '../../src/sys/index.ts'
 import { type Code, codes } from '../../src/why/codes.ts'
 import { type Explanation, explain } from '../../src/why/index.ts'
+import { enterOwnHost } from '../support/host.ts'
 import { needs } from '../support/need.ts'
 import { outputOf } from '../support/run.ts'
 import { type Injection, injections } from './faults.ts'
 import { enter, openService, sendDatagram } from './packets.ts'
 import { randomFrom, type Scenario, scenario } from './scenarios.ts'
 
-if (process.getuid?.() === 0) {
-  const home = sys.open('/proc/thread-self/ns/net', sys.O_RDONLY)
-  sys.unshare(sys.CLONE_NEWNET | sys.CLONE_NEWNS)
-  sys.mount('', '/', 'none', sys.MS_REC | sys.MS_SLAVE)
-  sys.mount('hardway-test', '/run', 'tmpfs', 0)
-  after(() => sys.setns(home, sys.CLONE_NEWNET))
-}
+enterOwnHost()
 
 /** What no command mends: a program must be started or told, or time must pass. */
 const COMMENTS: readonly Code[] = ['NOT_LISTENING', 'LISTENS_ON_LOOPBACK', 'DAD_PENDING']
