@@ -1,5 +1,6 @@
 /** The hooks of a namespace's firewall, on the way of a packet. */
 import { tableName } from '../plan/marks.ts'
+import { HOST } from '../plan/state.ts'
 import type { Link } from '../rtnetlink/index.ts'
 import { addHop, type Context, type Ended, stopped, unknown } from './context.ts'
 import {
@@ -120,7 +121,7 @@ function faultOf(
     text: isBridged
       ? `${hook}: ${object} ${verb} it (${text}): the bridge passes packets between its ports to the rules for ${family}`
       : `${hook}: ${object} ${verb} it (${text})`,
-    ...remedyOf(firewall, packet, by, code),
+    ...remedyOf(space, firewall, packet, by, code),
   }
 }
 
@@ -132,18 +133,21 @@ function isForwardPolicy(by: RuleRef): boolean {
 }
 
 function remedyOf(
+  space: Space,
   firewall: Firewall,
   packet: Packet,
   by: RuleRef | undefined,
   code: Fault['code'],
 ): { remedy: string; file?: string } {
   const flag = packet.family === 6 ? 'ip6tables' : 'iptables'
+  // `forward` of a topology opens others' chains of nf_tables, and on this machine's own host only
+  const file = space.name === HOST && by?.engine === 'nftables' ? { file: 'forward: accept' } : {}
   if (code === 'BRIDGE_NF_CALL') {
     const key = `net.bridge.bridge-nf-call-${flag}`
-    return { remedy: `sysctl -w ${key}=0`, file: 'forward: accept' }
+    return { remedy: `sysctl -w ${key}=0`, ...file }
   }
   if (code === 'FOREIGN_FORWARD_DROP') {
-    return { remedy: by ? acceptBoth(firewall, packet, by) : '', file: 'forward: accept' }
+    return { remedy: by ? acceptBoth(firewall, packet, by) : '', ...file }
   }
   if (!by) return { remedy: 'nft list ruleset' }
   if (by.engine === 'iptables') {
