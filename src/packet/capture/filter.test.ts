@@ -139,10 +139,9 @@ test('every condition decides as that of tcpdump does', { skip: needs('tcpdump')
 test('every condition is met by some packets and not by others: the comparison above can fail', {
   timeout: 60_000,
 }, () => {
-  const some = frames.slice(0, 500)
   const oneSided = [...conditions, ...compound].filter((filter) => {
-    const accepted = some.filter((bytes) => runProgram(compile(filter), { bytes }) > 0).length
-    return accepted === 0 || accepted === some.length
+    const accepted = frames.filter((bytes) => runProgram(compile(filter), { bytes }) > 0).length
+    return accepted === 0 || accepted === frames.length
   })
   assert.deepEqual(oneSided, ['ip and ip6'])
 })
