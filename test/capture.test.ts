@@ -173,7 +173,7 @@ test('wrong names, filters and counts: what is near, where the mistake is', opti
     [1, 1, 1, 1, 1, 2, 2, 2].map((status) => `status ${status}`),
   )
   for (const expected of [
-    /no namespace and no topology nets1\ndid you mean netns1\? there are: .*netns2.*bridge\/host/,
+    /no namespace and no topology nets1\ndid you mean netns1\? there are: host, bridge\/host, internet, netns1, netns2, bridge\n/,
     /no topology bridg\ndid you mean bridge\?/,
     /no interface veth2 in netns1\ndid you mean veth1\?/,
     /lo in netns1 is no veth: it has one end/,

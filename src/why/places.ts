@@ -1,9 +1,6 @@
 /** WHERE of a capture: a namespace, an interface, both ends of a link, or all links of a topology. */
 import { EngineError } from '../engine/errors.ts'
-import { findNamespace } from '../engine/exec.ts'
 import { listTopologies, type TopologySummary } from '../engine/topologies.ts'
-import { isolatedHost, readMark } from '../plan/marks.ts'
-import { HOST } from '../plan/state.ts'
 import type { Link } from '../rtnetlink/index.ts'
 import { nearest } from '../topology/names.ts'
 import type { Space } from './space.ts'
@@ -30,7 +27,7 @@ const LOOPBACK = 'lo'
 export function findPlaces(world: World, where: string, options: { readonly both?: boolean } = {}): Place[] {
   const colon = where.lastIndexOf(':')
   if (colon >= 0) {
-    const space = findSpace(world, where.slice(0, colon)) ?? failUnknown(world, where.slice(0, colon))
+    const space = world.find(where.slice(0, colon)) ?? failUnknown(world, where.slice(0, colon))
     const link = findLink(space, where.slice(colon + 1))
     const one = placeOf(space, [link])
     return options.both ? joined(one, otherEnd(world, space, link)) : [one]
@@ -38,7 +35,7 @@ export function findPlaces(world: World, where: string, options: { readonly both
   if (options.both) {
     throw new EngineError('--both wants an interface', { hint: `hardway capture ${where}:INTERFACE --both` })
   }
-  const space = findSpace(world, where)
+  const space = world.find(where)
   if (space) return [placeOf(space)]
   const topology = listTopologies().find(({ name }) => name === where) ?? failUnknown(world, where)
   const places = linksOf(world, topology)
@@ -49,34 +46,12 @@ export function findPlaces(world: World, where: string, options: { readonly both
 function placeOf(space: Space, links?: readonly Link[]): Place {
   const interfaces = (links ?? space.links()).map(({ name }) => name)
   const devices = links ? { devices: links.map(({ index }) => index) } : {}
-  return { name: nameOf(space), inside: space.inside, interfaces, ...devices }
-}
-
-/** The host of an isolated topology is known by its file's name, but called TOPOLOGY/host. */
-function nameOf({ name, links }: Space): string {
-  const owner = readMark(links().find((l) => l.name === LOOPBACK)?.alias)
-  return owner?.namespace === HOST ? `${owner.topology}/${HOST}` : name
-}
-
-/** By any name that `exec` takes, pid or path. */
-function findSpace(world: World, name: string): Space | undefined {
-  const found = world.find(name)
-  if (found || !name.includes('/') || name.startsWith('/')) return found
-  try {
-    return world.find(findNamespace(name).netns ?? HOST)
-  } catch (error) {
-    if (error instanceof EngineError) return undefined
-    throw error
-  }
+  return { name: space.name, inside: space.inside, interfaces, ...devices }
 }
 
 function failUnknown(world: World, name: string): never {
   const topologies = listTopologies()
-  const isolated = topologies.filter((t) => t.isolated).map((t) => t.name)
-  const files = new Set(isolated.map(isolatedHost))
-  const hosts = isolated.map((topology) => `${topology}/${HOST}`)
-  const others = world.names().filter((n) => !files.has(n))
-  const names = [...new Set([...others, ...hosts, ...topologies.map((t) => t.name)])]
+  const names = [...new Set([...world.names(), ...topologies.map((t) => t.name)])]
   throw new EngineError(`there is no namespace and no topology ${name}`, { hint: suggest(name, names) })
 }
 
@@ -117,8 +92,7 @@ function joined(a: Place, b: Place): Place[] {
 /** Every link of a topology, both ends of each: all but loopback in its namespaces, and its own on the host. */
 function linksOf(world: World, topology: TopologySummary): Place[] {
   const inside = topology.namespaces.flatMap((netns) => {
-    const isHost = topology.isolated && netns === isolatedHost(topology.name)
-    const space = world.find(isHost ? `${topology.name}/${HOST}` : netns)
+    const space = world.find(netns)
     const links = space?.links().filter((l) => l.name !== LOOPBACK) ?? []
     return space && links.length > 0 ? [placeOf(space, links)] : []
   })
