@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { median } from './measure.ts'
-import { compiled, peer, type Result, type Setting, target } from './sections.ts'
+import { compiled, peer, type Result, type Setting, target } from './section.ts'
 
 const RATE = 100_000
 const COUNT = 500_000

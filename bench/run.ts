@@ -7,7 +7,8 @@ import { cpus, release, tmpdir, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { median, type Row } from './measure.ts'
-import { type Result, sections } from './sections.ts'
+import type { Result } from './section.ts'
+import { sections } from './sections.ts'
 
 const root = join(import.meta.dirname, '..')
 

@@ -3,34 +3,13 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { capture } from './capture.ts'
 import { type Contender, median, type Row, race } from './measure.ts'
+import { compiled, peer, type Result, type Setting, type Target, target } from './section.ts'
 import { hostsOnABridge } from './topology.ts'
-
-export interface Setting {
-  /** the executable to measure */
-  readonly program: string
-  /** folder for topologies and compiled peers */
-  readonly scratch: string
-}
-
-export interface Target {
-  readonly claim: string
-  readonly measured: string
-  readonly isReached: boolean
-}
-
-export interface Result {
-  readonly title: string
-  readonly rows: readonly Row[]
-  /** lines of a table of its own, where the rows are not what was measured */
-  readonly table?: readonly string[]
-  readonly targets: readonly Target[]
-}
 
 /** Earlier results by section: growth compares one with another. */
 export type Section = (setting: Setting, earlier: ReadonlyMap<string, Result>) => Promise<Result>
 
 const root = join(import.meta.dirname, '..')
-export const peer = (file: string): string => join(import.meta.dirname, 'peers', file)
 const OURS = 'hardway'
 
 export const sections: ReadonlyMap<string, Section> = new Map([
@@ -163,22 +142,6 @@ const mininet = (count: number): Contender => ({
     return { up: Number(starting) * 1000, down: Number(stopping) * 1000 }
   },
 })
-
-const built = new Set<string>()
-
-/** Compiles a peer once. @returns the path of the program */
-export function compiled(scratch: string, name: string): string {
-  const program = join(scratch, name)
-  if (built.has(program)) return program
-  const done = Bun.spawnSync(['gcc', '-O2', '-w', '-o', program, peer(`${name}.c`)])
-  if (!done.success) throw new Error(`gcc: ${done.stderr}`)
-  built.add(program)
-  return program
-}
-
-export function target(claim: string, measured: string, isReached: boolean): Target {
-  return { claim, measured, isReached }
-}
 
 function nothingLeft(rows: readonly Row[]): Target {
   const left = rows.find(({ name }) => name === OURS)?.left ?? Number.NaN

@@ -29,7 +29,7 @@ test('exit status 2 and the place for a bad file, 2 for bad usage, 0 for help', 
   assert.equal(hardway(['nonsense']).status, 2)
   assert.equal(hardway(['up', '/nonexistent.yaml']).status, 2)
   assert.equal(hardway(['--help']).status, 0)
-  for (const verb of ['up', 'down', 'plan', 'ls', 'show', 'verify', 'exec', 'shell', 'doctor', 'sandbox']) {
+  for (const verb of ['up', 'down', 'plan', 'ls', 'show', 'verify', 'exec', 'shell', 'capture', 'doctor', 'sandbox']) {
     assert.equal(hardway([verb, '--help']).status, 0, verb)
   }
 })

@@ -203,6 +203,7 @@ test('a capture takes its devices alone, loopback once, and packets without a li
 test('errors point at the word and say what would be right', () => {
   const cases: [filter: string, word: string, message: RegExp, hint: RegExp][] = [
     ['prot 80', 'prot', /no word of the filter language/, /port/],
+    ['tcp prot 80', 'prot', /cannot follow/, /and, or/],
     ['tcp port eighty', 'eighty', /port wants a number/, /port 80/],
     ['port 70000', '70000', /up to 65535/, /port 80/],
     ['portrange 5-x', '5-x', /two numbers/, /8000-8080/],

@@ -47,6 +47,7 @@ export type Filter =
   | { readonly kind: 'broadcast' }
   | { readonly kind: 'multicast'; readonly of: 'ether' | 'ip' | 'ip6' }
 
+const allWords = [...protocolWords, ...typeWords, ...otherWords]
 const directions = new Set(['src', 'dst'])
 
 /** Parses a filter; undefined for an empty one. Throws FilterError. */
@@ -113,9 +114,10 @@ export function parseFilter(filter: string): Filter | undefined {
     return { kind: 'protocol', number, ...(word === 'icmp6' ? { family: 6 as const } : {}) }
   }
 
+  /** Whether more words belong to the protocol before: a word misspelt is none of them. */
   const isQualified = (): boolean => {
     const word = peek()
-    return directions.has(word) || typeWords.includes(word) || (word !== '' && !isReserved(word))
+    return directions.has(word) || typeWords.includes(word) || /[\d.:]/.test(word)
   }
 
   const primitive = (): Filter => {
@@ -179,8 +181,7 @@ export function parseFilter(filter: string): Filter | undefined {
     }
     // what has no digit, colon or dot is no value, but a word misspelt
     if (/^[a-z_-]+$/i.test(word.text) && last.type === undefined) {
-      const all = [...protocolWords, ...typeWords, ...otherWords]
-      fail(word, `${word.text} is no word of the filter language`, `the words are: ${all.join(' ')}`, all)
+      fail(word, `${word.text} is no word of the filter language`, `the words are: ${allWords.join(' ')}`, allWords)
     }
   }
 
@@ -202,10 +203,13 @@ export function parseFilter(filter: string): Filter | undefined {
   const result = expression()
   const rest = words[next]
   if (rest?.text === ')') fail(rest, 'this parenthesis was never opened', 'take it away, or add ( before')
-  if (rest) fail(rest, `${rest.text} cannot follow here`, 'join conditions with and, or', ['and', 'or'])
+  if (rest) {
+    const candidates = isReserved(rest.text) ? [] : allWords
+    fail(rest, `${rest.text} cannot follow here`, 'join conditions with and, or', candidates)
+  }
   return result
 }
 
 function isReserved(word: string): boolean {
-  return [...protocolWords, ...typeWords, ...otherWords, '(', ')'].includes(word)
+  return word === '(' || word === ')' || allWords.includes(word)
 }

@@ -13,22 +13,22 @@ export interface Frame {
 export function runProgram(program: readonly Instruction[], frame: Frame): number {
   const { bytes, device = 1, hardware = 1, packetType = 0 } = frame
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const load = (at: number, size: number): number | undefined => {
+    if (at === AD_PROTOCOL) return hardware === 1 ? view.getUint16(12) : view.getUint8(0) >> 4 === 4 ? 0x800 : 0x86dd
+    if (at === AD_HARDWARE) return hardware
+    if (at === AD_PACKET_TYPE) return packetType
+    if (at === AD_INTERFACE) return device
+    if (at + size > bytes.length) return undefined
+    return size === 4 ? view.getUint32(at) : size === 2 ? view.getUint16(at) : view.getUint8(at)
+  }
   let [a, x] = [0, 0]
   for (let pc = 0; pc < program.length; pc++) {
     const { code, jt, jf, k } = program[pc] ?? { code: 0, jt: 0, jf: 0, k: 0 }
-    const size = { 0: 4, 8: 2, 16: 1 }[code & 0x18] ?? 0
-    const load = (at: number): number | undefined => {
-      if (at === AD_PROTOCOL) return hardware === 1 ? view.getUint16(12) : view.getUint8(0) >> 4 === 4 ? 0x800 : 0x86dd
-      if (at === AD_HARDWARE) return hardware
-      if (at === AD_PACKET_TYPE) return packetType
-      if (at === AD_INTERFACE) return device
-      if (at + size > bytes.length) return undefined
-      return size === 4 ? view.getUint32(at) : size === 2 ? view.getUint16(at) : view.getUint8(at)
-    }
     switch (code & 7) {
       case 0: {
         const mode = code & 0xe0
-        const value = mode === 0x80 ? bytes.length : load(mode === 0x40 ? x + k : k)
+        const value =
+          mode === 0x80 ? bytes.length : load(mode === 0x40 ? x + k : k, code & 0x08 ? 2 : code & 0x10 ? 1 : 4)
         if (value === undefined) return 0
         a = value
         break
