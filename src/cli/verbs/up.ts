@@ -4,7 +4,8 @@ import { listTopologies } from '../../engine/topologies.ts'
 import type { Operation, Plan } from '../../plan/operations.ts'
 import { describe } from '../../plan/prose.ts'
 import { shellScript } from '../../plan/shell.ts'
-import type { Model } from '../../topology/model.ts'
+import type { Expectation, Model } from '../../topology/model.ts'
+import type { Code } from '../../topology/why-codes.ts'
 import type { CheckResult } from '../../verify/index.ts'
 import { UsageError } from '../failure.ts'
 import { type FileOptions, loadTopology, topologyName, withTopology } from '../load.ts'
@@ -136,7 +137,9 @@ export async function runPlan(
 
 async function check(model: Model, patience: number): Promise<CheckResult[]> {
   const { verify } = await import('../../verify/topology.ts')
-  return verify(model, { patience })
+  const explain = async (expectation: Expectation): Promise<Code | null> =>
+    (await import('../../why/expectation.ts')).reasonOf(model, expectation)
+  return verify(model, { patience, explain })
 }
 
 function checkJson(c: CheckResult): object {
