@@ -1,4 +1,5 @@
 /** Packets and what the kernel knows about them: probes, connection tracking, socket tables. */
+export { type BlockEcho, type BlockOptions, echoInBlocks } from './blocks.ts'
 export { internetChecksum } from './checksum.ts'
 export {
   deleteFlows,
