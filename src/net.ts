@@ -5,6 +5,7 @@ import { up as makeSo, down as takeAway } from './engine/index.ts'
 import type { Operation } from './plan/operations.ts'
 import { type Expectation, expectationReader, type Model, type TopologyInput } from './topology/index.ts'
 import { type CheckResult, verifyExpectations } from './verify/index.ts'
+import { type Mesh, membersOf, verifyMesh } from './verify/mesh.ts'
 import { verify } from './verify/topology.ts'
 import type { Code } from './why/codes.ts'
 import { reasonOf } from './why/expectation.ts'
@@ -45,6 +46,8 @@ export interface Net extends AsyncDisposable {
   readonly expect: (text: string) => Promise<CheckResult>
   /** The expectations of the topology itself; does not reject for those that do not hold. */
   readonly verify: () => Promise<CheckResult[]>
+  /** An echo between every pair of namespaces; does not reject for those that are lost. */
+  readonly mesh: () => Promise<Mesh>
   /** Runs synchronous work inside a namespace: sockets opened there stay there. It must not await. */
   readonly inside: <T>(namespace: string, work: () => T) => T
   readonly down: () => Promise<void>
@@ -103,6 +106,7 @@ export async function up(source: string | TopologyInput, options: UpOptions = {}
     http: (from, to, wish = {}) => expect(`http ${from} -> ${to}${wordsOf(wish)}`),
     expect,
     verify: () => verify(model, { explain: explainer(model) }),
+    mesh: () => verifyMesh(membersOf(model)),
     inside: (namespace, work) => {
       using spaces = enterer(model)
       return spaces.enter(namespace, work)

@@ -73,14 +73,14 @@ test('the mesh tries every pair by all addresses, by file and by name; a link th
   assert.equal(good.status, 0, good.stdout + good.stderr)
   const [text = '', json = ''] = good.stdout.split(/^(?=\{)/m)
   // host, a, b, c: 12 ordered pairs, two families
-  assert.match(text, /^ms +host +a +b +c\nhost +- +[0-9.]+ +[0-9.]+ +[0-9.]+\n/)
+  assert.match(text, /^ +host +a +b +c\nhost +- +[0-9.]+ ms +[0-9.]+ ms +[0-9.]+ ms\n/)
   assert.match(text, /24 of 24 echoes answered, 4 namespaces/)
   const mesh = JSON.parse(json) as { namespaces: string[]; results: { from: string; to: string; outcome: string }[] }
   assert.deepEqual(mesh.namespaces, ['host', 'a', 'b', 'c'])
   assert.equal(new Set(mesh.results.map(({ from, to }) => `${from} ${to}`)).size, 12)
   const bad = inside(LAB, '"$1" up lab.yaml >&2; "$1" exec b -- ip link set eth0 down; "$1" verify lab --mesh')
   assert.equal(bad.status, 1)
-  assert.match(bad.stdout, /^a +[0-9.]+ +- +FAIL/m)
+  assert.match(bad.stdout, /^a +[0-9.]+ ms +- +FAIL/m)
   assert.match(bad.stdout, /FAIL +a -> b +10\.0\.0\.3/)
 })
 

@@ -7,10 +7,10 @@ const LARGEST_MATRIX = 20
 const MOST_FAILURES = 50
 
 function milliseconds(ms: number): string {
-  return ms < 10 ? ms.toFixed(2) : ms.toFixed(0)
+  return `${ms < 10 ? ms.toFixed(2) : ms.toFixed(0)} ms`
 }
 
-/** The slowest answer of all addresses in ms, or how many of them did not answer. */
+/** The slowest answer of all addresses, or how many of them did not answer. */
 function cell(results: readonly MeshResult[] | undefined): string {
   if (!results) return dim('-')
   const failed = results.filter((r) => r.outcome !== 'reached').length
@@ -25,7 +25,7 @@ function matrix({ namespaces, results }: Mesh): string {
     byPair.set(key, [...(byPair.get(key) ?? []), result])
   }
   const rows = namespaces.map((from) => [from, ...namespaces.map((to) => cell(byPair.get(`${from} ${to}`)))])
-  return table([dim('ms'), ...namespaces], rows)
+  return table(['', ...namespaces], rows)
 }
 
 function failures(failed: readonly MeshResult[]): string {
@@ -40,7 +40,7 @@ function failures(failed: readonly MeshResult[]): string {
 function range(results: readonly MeshResult[]): string {
   const times = results.flatMap(({ ms }) => (ms === undefined ? [] : [ms])).sort((a, b) => a - b)
   const at = (part: number): string => milliseconds(times[Math.floor(part * (times.length - 1))] ?? 0)
-  return times.length === 0 ? '' : `; answers in ${at(0)} ms to ${at(1)} ms, half of them in ${at(0.5)} ms`
+  return times.length === 0 ? '' : `; answers in ${at(0)} to ${at(1)}, half of them in ${at(0.5)}`
 }
 
 export function printMesh(mesh: Mesh): void {

@@ -5,8 +5,10 @@
 import { type Handles, openHandles } from '../engine/handles.ts'
 import type { Family } from '../ip/index.ts'
 import { type BlockEcho, echoInBlocks, type ProbeResult } from '../packet/index.ts'
+import { netnsOf } from '../plan/desired.ts'
 import type { Place } from '../plan/operations.ts'
 import { deleteNeighbour, listAddresses, listNeighbours, type Neighbour } from '../rtnetlink/index.ts'
+import type { Model } from '../topology/model.ts'
 
 /** ms; a fresh link asks for a neighbour again after a second */
 const TIMEOUT = 1500
@@ -44,6 +46,8 @@ interface Target {
 
 interface Member {
   readonly place: Place
+  /** its row and column */
+  readonly number: number
   readonly targets: readonly Target[]
   /** neighbour entries that were there before */
   readonly known: ReadonlySet<string>
@@ -60,12 +64,12 @@ const MADE: ReadonlySet<string> = new Set(['reachable', 'stale', 'delay', 'probe
 
 const neighbourKey = ({ index, ip }: Neighbour): string => `${index} ${ip}`
 
-function memberOf(handles: Handles, place: Place): Member {
+function memberOf(handles: Handles, place: Place, number: number): Member {
   const { route } = handles.at(place)
   const targets = listAddresses(route)
     .filter((a) => a.scope === 'global' && !a.flags.includes('tentative') && !a.flags.includes('dadfailed'))
     .map(({ address: { address, family } }) => ({ address, family }))
-  return { place, targets, known: new Set(listNeighbours(route).map(neighbourKey)) }
+  return { place, number, targets, known: new Set(listNeighbours(route).map(neighbourKey)) }
 }
 
 function pairsOf(from: Member, to: Member): Pair[] {
@@ -99,43 +103,59 @@ function forgetNeighbours(handles: Handles, block: readonly Pair[]): void {
   }
 }
 
+/** The namespaces of a topology. The machine itself is no member: its addresses are not the topology's. */
+export function membersOf(model: Model): Place[] {
+  return model.namespaces.flatMap(({ name }) => {
+    const netns = netnsOf(model, name)
+    return netns === undefined ? [] : [{ name, netns }]
+  })
+}
+
 /** Tries all pairs. Takes one time-out in all, however many are lost. Throws SysError when a namespace is not there. */
-export async function verifyMesh(places: readonly Place[], options: MeshOptions = {}): Promise<Mesh> {
+export async function verifyMesh(places: readonly Place[], { onProgress }: MeshOptions = {}): Promise<Mesh> {
   const begin = performance.now()
   using handles = openHandles()
-  const members = places.map((place) => memberOf(handles, place))
+  const members = places.map((place, number) => memberOf(handles, place, number))
   const blocks = blocksOf(members)
-  const total = blocks.reduce((sum, block) => sum + block.length, 0)
-  let done = 0
-  const results: MeshResult[] = []
-  const echoes = blocks.map((block) =>
-    block.map(
-      ({ from, to, target }): BlockEcho => ({
-        namespace: from.place.name,
-        address: target.address,
-        done: ({ outcome, ms, detail, code }) => {
-          results.push({
-            from: from.place.name,
-            to: to.place.name,
-            address: target.address,
-            outcome,
-            detail,
-            ...(ms === undefined ? {} : { ms }),
-            ...(code === undefined ? {} : { code }),
-          })
-          options.onProgress?.(++done, total)
-        },
-      }),
-    ),
-  )
-  const byName = new Map(places.map((place) => [place.name, place]))
-  await echoInBlocks(echoes, {
-    enter: (name, work) => handles.at(byName.get(name) ?? { name }).inside(work),
-    timeout: TIMEOUT,
-    // few pairs leave room for those of others
-    onBlock: (index) => {
-      if (total > ENTRIES) forgetNeighbours(handles, blocks[index] ?? [])
+  const pairs = blocks.flat()
+  const found = new Map<Pair, ProbeResult>()
+  const echoOf = (pair: Pair): BlockEcho => ({
+    namespace: pair.from.place.name,
+    address: pair.target.address,
+    done: (result) => {
+      found.set(pair, result)
+      onProgress?.(found.size, pairs.length)
     },
   })
+  const byName = new Map(places.map((place) => [place.name, place]))
+  await echoInBlocks(
+    blocks.map((block) => block.map(echoOf)),
+    {
+      enter: (name, work) => handles.at(byName.get(name) ?? { name }).inside(work),
+      timeout: TIMEOUT,
+      onBlock: (index) => {
+        // few pairs leave room for those of others
+        if (pairs.length > ENTRIES) forgetNeighbours(handles, blocks[index] ?? [])
+      },
+    },
+  )
+  // as the matrix is read, whatever the order of the answers
+  const results = pairs
+    .sort((a, b) => a.from.number - b.from.number || a.to.number - b.to.number)
+    .flatMap((pair) => meshResult(pair, found.get(pair)) ?? [])
   return { namespaces: members.map(({ place }) => place.name), results, ms: performance.now() - begin }
+}
+
+function meshResult({ from, to, target }: Pair, result: ProbeResult | undefined): MeshResult | undefined {
+  if (!result) return undefined
+  const { outcome, ms, detail, code } = result
+  return {
+    from: from.place.name,
+    to: to.place.name,
+    address: target.address,
+    outcome,
+    detail,
+    ...(ms === undefined ? {} : { ms }),
+    ...(code === undefined ? {} : { code }),
+  }
 }

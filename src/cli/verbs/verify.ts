@@ -2,14 +2,15 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { EngineError } from '../../engine/errors.ts'
 import { listTopologies, netnsExists, type TopologySummary } from '../../engine/topologies.ts'
-import { netnsOf } from '../../plan/desired.ts'
 import { isolatedHost } from '../../plan/marks.ts'
 import type { Place } from '../../plan/operations.ts'
 import { HOST } from '../../plan/state.ts'
 import { nearest } from '../../topology/names.ts'
+import { membersOf, verifyMesh } from '../../verify/mesh.ts'
 import { checkJson, printChecks, tryExpectations } from '../checks.ts'
 import { UsageError } from '../failure.ts'
 import { type FileOptions, loadTopology } from '../load.ts'
+import { printMesh } from '../mesh.ts'
 import { print, printJson, progressLine, writeAll } from '../output.ts'
 
 export interface VerifyOptions extends FileOptions {
@@ -61,7 +62,6 @@ function writeReport(file: string, text: string): void {
 async function runMesh(argument: string, options: VerifyOptions): Promise<number> {
   const named = topologyNamed(argument)
   const places = named ? placesOf(named) : await placesOfFile(argument, options)
-  const [{ verifyMesh }, { printMesh }] = await Promise.all([import('../../verify/mesh.ts'), import('../mesh.ts')])
   const progress = progressLine('echo')
   const mesh = await verifyMesh(places, { onProgress: progress.update })
   progress.end()
@@ -96,11 +96,10 @@ function placesOf({ name, isolated, namespaces }: TopologySummary): Place[] {
 }
 
 async function placesOfFile(file: string, options: FileOptions): Promise<Place[]> {
-  const model = await loadTopology(file, options)
-  return model.namespaces.flatMap(({ name }) => {
-    const netns = netnsOf(model, name)
-    if (netns === undefined) return []
-    if (!netnsExists(netns)) throw new EngineError(`namespace ${netns} is not there`, { hint: 'hardway up makes it' })
-    return [{ name, netns }]
-  })
+  const places = membersOf(await loadTopology(file, options))
+  for (const { netns } of places) {
+    if (netns === undefined || netnsExists(netns)) continue
+    throw new EngineError(`namespace ${netns} is not there`, { hint: 'hardway up makes it' })
+  }
+  return places
 }
