@@ -9,7 +9,8 @@ const MAX_LABEL = 63
 export const recordTypes = { A: 1, CNAME: 5, AAAA: 28 } as const
 export type QueryType = 'A' | 'AAAA'
 
-const RCODES = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED']
+/** by number */
+export const responseCodes: readonly string[] = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED']
 
 export interface DnsQuestion {
   /** 16 bits: whose question it is */
@@ -99,7 +100,7 @@ export function decodeResponse(bytes: Uint8Array): DnsResponse | undefined {
   const rcode = flags & 15
   return {
     id: view.getUint16(0),
-    rcode: RCODES[rcode] ?? `RCODE ${rcode}`,
+    rcode: responseCodes[rcode] ?? `RCODE ${rcode}`,
     isTruncated,
     name: question.name.toLowerCase(),
     type: view.getUint16(question.end),
@@ -137,7 +138,7 @@ function readValue(bytes: Uint8Array, type: number, from: number, end: number): 
 }
 
 /** The name at `start` and where what follows it begins. Every pointer must lead backwards, so that reading ends. */
-function readName(bytes: Uint8Array, start: number): { name: string; end: number } | undefined {
+export function readName(bytes: Uint8Array, start: number): { name: string; end: number } | undefined {
   const labels: string[] = []
   let at = start
   let end: number | undefined
