@@ -6,6 +6,8 @@ import type { StepResult } from './inside.ts'
 
 export interface Contender {
   readonly name: string
+  /** what must be there before; not counted */
+  readonly before?: readonly string[]
   readonly up: readonly string[]
   readonly down?: readonly string[]
   /** reads the times out of what `up` printed, for a program that does both */
@@ -50,9 +52,9 @@ function progress(line: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`)
 }
 
-async function runOnce({ name, up, down }: Contender): Promise<StepResult[]> {
+async function runOnce({ name, before, up, down }: Contender): Promise<StepResult[]> {
   await settle()
-  const steps = JSON.stringify(down ? [up, down] : [up])
+  const steps = JSON.stringify([before, up, down].filter((step) => step !== undefined))
   const inside = [process.execPath, join(import.meta.dirname, 'inside.ts'), steps]
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env
   const done = Bun.spawnSync(['unshare', '--net', '--mount', '--propagation', 'private', '--', ...inside], { env })
@@ -60,7 +62,7 @@ async function runOnce({ name, up, down }: Contender): Promise<StepResult[]> {
   const results: StepResult[] = JSON.parse(done.stdout.toString())
   const failed = results.find(({ ok }) => !ok)
   if (failed) throw new Error(`${name}: ${failed.output}`)
-  return results
+  return before ? results.slice(1) : results
 }
 
 /**

@@ -15,4 +15,5 @@ export {
   type TopologyInput,
 } from './topology/index.ts'
 export type { CheckResult } from './verify/index.ts'
+export type { Mesh, MeshResult } from './verify/mesh.ts'
 export { verify } from './verify/topology.ts'

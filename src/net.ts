@@ -5,7 +5,10 @@ import { up as makeSo, down as takeAway } from './engine/index.ts'
 import type { Operation } from './plan/operations.ts'
 import { type Expectation, expectationReader, type Model, type TopologyInput } from './topology/index.ts'
 import { type CheckResult, verifyExpectations } from './verify/index.ts'
+import { type Mesh, membersOf, verifyMesh } from './verify/mesh.ts'
 import { verify } from './verify/topology.ts'
+import type { Code } from './why/codes.ts'
+import { reasonOf } from './why/expectation.ts'
 
 export interface UpOptions {
   /** wins over what the file says: `true` makes the host a fresh namespace, too */
@@ -33,12 +36,18 @@ export interface Net extends AsyncDisposable {
   readonly ping: (from: string, to: string) => Promise<CheckResult>
   /** A connection; `to` is `b:80`. */
   readonly tcp: (from: string, to: string) => Promise<CheckResult>
+  /** Datagrams that anything answers; `to` is `b:53`. */
+  readonly udp: (from: string, to: string) => Promise<CheckResult>
+  /** A name asked of a server; `server` is `b` or `b:5353`, `is` an address that the answer must have. */
+  readonly dns: (from: string, server: string, name: string, is?: string) => Promise<CheckResult>
   /** A request; `to` is `b:80/path`. */
   readonly http: (from: string, to: string, wish?: HttpWish) => Promise<CheckResult>
   /** Any expectation as a file has it: `fails ping a -> b`. */
   readonly expect: (text: string) => Promise<CheckResult>
   /** The expectations of the topology itself; does not reject for those that do not hold. */
   readonly verify: () => Promise<CheckResult[]>
+  /** An echo between every pair of namespaces; does not reject for those that are lost. */
+  readonly mesh: () => Promise<Mesh>
   /** Runs synchronous work inside a namespace: sockets opened there stay there. It must not await. */
   readonly inside: <T>(namespace: string, work: () => T) => T
   readonly down: () => Promise<void>
@@ -74,7 +83,7 @@ export async function up(source: string | TopologyInput, options: UpOptions = {}
     takeAway(model.name)
   }
   if (options.verify !== false) {
-    const failed = (await verify(model, { patience })).filter((check) => !check.holds)
+    const failed = (await verify(model, { patience, explain: explainer(model) })).filter((check) => !check.holds)
     if (failed.length > 0) {
       await down()
       throw new ExpectationError(failed)
@@ -92,9 +101,12 @@ export async function up(source: string | TopologyInput, options: UpOptions = {}
     ms: outcome.ms,
     ping: (from, to) => expect(`ping ${from} -> ${to}`),
     tcp: (from, to) => expect(`tcp ${from} -> ${to}`),
+    udp: (from, to) => expect(`udp ${from} -> ${to}`),
+    dns: (from, server, name, is) => expect(`dns ${from} -> ${server} ${name}${is === undefined ? '' : ` is ${is}`}`),
     http: (from, to, wish = {}) => expect(`http ${from} -> ${to}${wordsOf(wish)}`),
     expect,
-    verify: () => verify(model),
+    verify: () => verify(model, { explain: explainer(model) }),
+    mesh: () => verifyMesh(membersOf(model)),
     inside: (namespace, work) => {
       using spaces = enterer(model)
       return spaces.enter(namespace, work)
@@ -109,9 +121,13 @@ function wordsOf({ status, contains }: HttpWish): string {
   return `${status === undefined ? '' : ` status ${status}`}${quoted}`
 }
 
+function explainer(model: Model): (expectation: Expectation) => Promise<Code | null> {
+  return async (expectation) => reasonOf(model, expectation)
+}
+
 async function tryOne(model: Model, expectation: Expectation): Promise<CheckResult> {
   using spaces = enterer(model)
-  const [check] = await verifyExpectations([expectation], { enter: spaces.enter })
+  const [check] = await verifyExpectations([expectation], { enter: spaces.enter, explain: explainer(model) })
   if (!check) throw new Error(`${expectation.text} was not tried`)
   return check
 }

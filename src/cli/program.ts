@@ -87,10 +87,18 @@ const verbs: Readonly<Record<string, AddVerb>> = {
     ]).action(async (name, options) => done(await (await import('./verbs/look.ts')).runShow(name, options))),
 
   verify: (program, done) =>
-    addOptions(program.command('verify').argument('<FILE>').description('try the expectations with real packets'), [
-      ...isolation('verify'),
-      json('verify'),
-    ]).action(async (file, options) => done(await (await import('./verbs/up.ts')).runVerify(file, options))),
+    addOptions(
+      program
+        .command('verify')
+        .argument('<FILE|NAME>')
+        .description('try the expectations, or every pair, with real packets'),
+      [
+        flag('verify', '--mesh', 'every pair of namespaces instead, by all their addresses'),
+        flag('verify', '--junit <file>', 'write JUnit XML for CI, too; - for standard output'),
+        ...isolation('verify'),
+        json('verify'),
+      ],
+    ).action(async (file, options) => done(await (await import('./verbs/verify.ts')).runVerify(file, options))),
 
   why: (program, done) =>
     addOptions(

@@ -8,12 +8,9 @@ import type { Family } from '../ip/index.ts'
 import * as sys from '../sys/index.ts'
 import { icmpTypes } from './icmp.ts'
 import { errnoOf } from './result.ts'
+import { receiveErrors } from './socket-options.ts'
 
-const SOL_IP = 0
 const SOL_RAW = 255
-const SOL_IPV6 = 41
-const IP_RECVERR = 11
-const IPV6_RECVERR = 25
 const ICMP_FILTER = 1
 /** Answers of thousands of echoes may wait together; memory is used only by what waits. */
 const RECEIVE_BUFFER = 4 * 1024 * 1024
@@ -50,8 +47,7 @@ function prepare(socket: EchoSocket): EchoSocket {
   const { fd, family, kind } = socket
   try {
     if (kind === 'raw') filterTypes(fd, family)
-    else if (family === 4) sys.setsockopt(fd, SOL_IP, IP_RECVERR, 1)
-    else sys.setsockopt(fd, SOL_IPV6, IPV6_RECVERR, 1)
+    else receiveErrors(fd, family)
     try {
       sys.setsockopt(fd, sys.SOL_SOCKET, sys.SO_RCVBUFFORCE, RECEIVE_BUFFER)
     } catch {

@@ -6,6 +6,7 @@ import { decodeIcmp, encodeEcho, skipIpv4Header } from './icmp.ts'
 import type { Loop, Timer } from './loop.ts'
 import { describeErrno, errnoOf, failure, formatMs, impossible, isTransient, type ProbeResult } from './result.ts'
 import { decodeSocketAddress, resolveSocketAddress, splitScope } from './sockaddr.ts'
+import { forbidFragments, setHops, takeError } from './socket-options.ts'
 
 /** ms between the echoes of one probe: the first may be eaten by address resolution or a port that comes up */
 const INTERVAL = 200
@@ -14,11 +15,6 @@ const PAYLOAD = 56
 const NONCE = 8
 const COUNTER = 4
 
-const SOL_IP = 0
-const SOL_IPV6 = 41
-const IP_TTL = 2
-const IPV6_UNICAST_HOPS = 16
-const MSG_ERRQUEUE = 0x2000
 /** Messages read in one go before other sockets have their turn */
 const DRAIN = 4096
 
@@ -38,6 +34,8 @@ export interface EchoRequest {
 export interface Pinger {
   /** Sends the first echo at once; `done` is called exactly once, perhaps before this returns. */
   readonly start: (request: EchoRequest, done: (result: ProbeResult) => void) => void
+  /** From now on no echo of this socket is cut into fragments. */
+  readonly forbidFragments: () => void
   /** Stops and closes the socket. Probes under way never end. */
   readonly close: () => void
 }
@@ -99,7 +97,7 @@ export function createPinger(loop: Loop, socket: EchoSocket): Pinger {
 
   const setTtl = (wanted: number): void => {
     if (wanted === ttl) return
-    sys.setsockopt(fd, family === 4 ? SOL_IP : SOL_IPV6, family === 4 ? IP_TTL : IPV6_UNICAST_HOPS, wanted)
+    setHops(fd, family, wanted)
     ttl = wanted
   }
 
@@ -167,7 +165,8 @@ export function createPinger(loop: Loop, socket: EchoSocket): Pinger {
         // the kernel answers itself when address resolution fails or a rule of its own rejects (ipv4_link_failure)
         const who = from === icmp.about.source ? `${from}, the sender itself,` : from
         const code = `${family === 4 ? 'ICMP' : 'ICMPv6'} ${icmp.type}/${icmp.code}`
-        fail(probe, { outcome: 'unreachable', from, code, detail: `${who} answers: ${icmp.words}` })
+        const detail = `${who} answers: ${icmp.words}`
+        fail(probe, { outcome: 'unreachable', from, code, detail, ...(icmp.mtu ? { mtu: icmp.mtu } : {}) })
       }
     }
   }
@@ -179,10 +178,10 @@ export function createPinger(loop: Loop, socket: EchoSocket): Pinger {
   const drainErrors = (known?: number): void => {
     let errno = known ?? sys.socketError(fd)
     for (let i = 0; i < DRAIN; i++) {
-      const got = sys.recvfrom(fd, receiveBuffer, sys.MSG_DONTWAIT | MSG_ERRQUEUE)
-      if (!got) return
-      const view = new DataView(receiveBuffer.buffer, 0, Math.max(got.length, 8))
-      const probe = got.length >= 8 ? pending.get(view.getUint16(6))?.probe : undefined
+      const length = takeError(fd, receiveBuffer)
+      if (length === undefined) return
+      const view = new DataView(receiveBuffer.buffer, 0, Math.max(length, 8))
+      const probe = length >= 8 ? pending.get(view.getUint16(6))?.probe : undefined
       if (probe && errno !== 0) {
         const detail = `an error came back for ${probe.target}: ${describeErrno(errno)}`
         fail(probe, { ...failure(errno, probe.target), outcome: 'unreachable', detail })
@@ -240,6 +239,7 @@ export function createPinger(loop: Loop, socket: EchoSocket): Pinger {
 
   return {
     start,
+    forbidFragments: () => forbidFragments(fd, family),
     close: () => {
       watch.stop()
       sys.close(fd)

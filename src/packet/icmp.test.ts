@@ -106,6 +106,7 @@ test('errors are read with their words and the echo that they are about', () => 
       code,
       words,
       about: { source, destination, id: 99, sequence: 5 },
+      ...(rest === 0 ? {} : { mtu: rest }),
     })
   }
 })

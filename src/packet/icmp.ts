@@ -27,6 +27,8 @@ export interface IcmpError {
   readonly code: number
   /** `destination host unreachable` */
   readonly words: string
+  /** bytes of the largest packet that would pass, where the error is about size and says so */
+  readonly mtu?: number
   /** the packet at fault; addresses as canonical text */
   readonly about: {
     readonly source: string
@@ -73,7 +75,9 @@ export function decodeIcmp(family: Family, message: Uint8Array): IcmpMessage | u
   }
   const words = icmpErrorWords(family, type, code, view)
   const about = words === undefined ? undefined : quotedEcho(family, message.subarray(HEADER))
-  return words === undefined || !about ? undefined : { kind: 'error', type, code, words, about }
+  if (words === undefined || !about) return undefined
+  const mtu = nextMtu(family, type, code, view)
+  return { kind: 'error', type, code, words, about, ...(mtu ? { mtu } : {}) }
 }
 
 /** The echo request that an error quotes: at least its IP header and 8 bytes (RFC 792). */
@@ -123,6 +127,12 @@ const unreachable6 = [
   'a reject route to the destination',
 ]
 
+/** MTU of the next hop, RFC 1191 and RFC 4443; 0 from routers that do not know it, and for other errors. */
+function nextMtu(family: Family, type: number, code: number, view: DataView): number {
+  if (family === 6) return type === icmpTypes[6].errors.tooBig ? view.getUint32(4) : 0
+  return type === icmpTypes[4].errors.unreachable && code === 4 ? view.getUint16(6) : 0
+}
+
 /**
  * What an error says, from its header of 8 bytes; `code` where it has no words. Undefined for a type that is no error.
  */
@@ -131,12 +141,11 @@ export function icmpErrorWords(family: Family, type: number, code: number, view:
   switch (type) {
     case errors.unreachable: {
       const words = (family === 4 ? unreachable4 : unreachable6)[code] ?? `destination unreachable, code ${code}`
-      // RFC 1191: the next hop's MTU, 0 from routers that do not know it
-      const mtu = family === 4 && code === 4 ? view.getUint16(6) : 0
+      const mtu = nextMtu(family, type, code, view)
       return mtu ? `${words}, MTU ${mtu}` : words
     }
     case icmpTypes[6].errors.tooBig:
-      return family === 6 ? `packet too big, MTU ${view.getUint32(4)}` : undefined
+      return family === 6 ? `packet too big, MTU ${nextMtu(family, type, code, view)}` : undefined
     case errors.timeExceeded:
       if (code === 1) return 'fragments did not arrive in time'
       return family === 4 ? 'time to live exceeded' : 'hop limit exceeded'

@@ -3,18 +3,24 @@
  * opened inside its namespace; a socket belongs to that namespace for ever, so nobody stays inside while waiting.
  */
 import * as sys from '../sys/index.ts'
+import { type DnsRequest, startDns } from './dns.ts'
 import { createPinger, type EchoRequest, echoFamily, type Pinger } from './echo.ts'
 import { openEchoSocket } from './echo-socket.ts'
 import { type HttpRequest, startHttp } from './http.ts'
 import { createLoop } from './loop.ts'
+import { type MtuRequest, startMtu } from './mtu.ts'
 import { impossible, type ProbeResult } from './result.ts'
 import { type Descriptors, startTcp, type TcpRequest } from './tcp.ts'
+import { startUdp, type UdpRequest } from './udp.ts'
 
 /** `namespace` means something to `enter` only; probes with the same one share sockets. */
 export type ProbeRequest = { readonly namespace: string } & (
   | ({ readonly kind: 'ping' } & EchoRequest)
   | ({ readonly kind: 'tcp' } & TcpRequest)
+  | ({ readonly kind: 'udp' } & UdpRequest)
   | ({ readonly kind: 'http' } & HttpRequest)
+  | ({ readonly kind: 'dns' } & DnsRequest)
+  | ({ readonly kind: 'mtu' } & MtuRequest)
 )
 
 export interface ProbeOptions {
@@ -38,9 +44,9 @@ export async function runProbes(requests: readonly ProbeRequest[], options: Prob
   const results: ProbeResult[] = []
   let left = requests.length
 
-  const pingerOf = (namespace: string, address: string): Pinger | ProbeResult => {
+  const pingerOf = (namespace: string, address: string, isWhole = false): Pinger | ProbeResult => {
     const family = echoFamily(address)
-    const key = `${family} ${namespace}`
+    const key = `${family} ${isWhole} ${namespace}`
     const known = pingers.get(key)
     if (known) return known
     let made: Pinger | ProbeResult
@@ -49,6 +55,7 @@ export async function runProbes(requests: readonly ProbeRequest[], options: Prob
         loop,
         options.enter(namespace, () => openEchoSocket(family, options.echo)),
       )
+      if (isWhole) made.forbidFragments()
     } catch (error) {
       made = impossible(`cannot open an ICMP socket in ${namespace} (CAP_NET_RAW or net.ipv4.ping_group_range)`, error)
     }
@@ -57,9 +64,10 @@ export async function runProbes(requests: readonly ProbeRequest[], options: Prob
   }
 
   const descriptorsOf = (namespace: string): Descriptors => ({
-    open: (domain) => {
-      const type = sys.SOCK_STREAM | sys.SOCK_NONBLOCK
-      const fd = options.enter(namespace, () => sys.socket(domain, type, sys.IPPROTO_TCP))
+    open: (domain, transport) => {
+      const [type, protocol] =
+        transport === 'tcp' ? [sys.SOCK_STREAM, sys.IPPROTO_TCP] : [sys.SOCK_DGRAM, sys.IPPROTO_UDP]
+      const fd = options.enter(namespace, () => sys.socket(domain, type | sys.SOCK_NONBLOCK, protocol))
       descriptors.add(fd)
       return fd
     },
@@ -80,6 +88,18 @@ export async function runProbes(requests: readonly ProbeRequest[], options: Prob
       }
       case 'tcp':
         startTcp(loop, descriptorsOf(request.namespace), request, done)
+        break
+      case 'mtu': {
+        const pinger = pingerOf(request.namespace, request.address, true)
+        if ('outcome' in pinger) done(pinger)
+        else startMtu(pinger, request, done)
+        break
+      }
+      case 'udp':
+        startUdp(loop, descriptorsOf(request.namespace), request, done)
+        break
+      case 'dns':
+        startDns(loop, descriptorsOf(request.namespace), request, done)
         break
       case 'http':
         startHttp(loop, descriptorsOf(request.namespace), request, done)

@@ -1,6 +1,7 @@
 /** What a probe found, and the words for what the kernel said. */
 import { isLinkLocalV6 } from '../ip/index.ts'
 import { errnoName, SysError, strerror } from '../sys/index.ts'
+import type { DnsAnswer } from './dns-message.ts'
 import type { HttpResponse } from './http-response.ts'
 
 /**
@@ -8,8 +9,8 @@ import type { HttpResponse } from './http-response.ts'
  * - `refused`: a TCP reset, or a port unreachable
  * - `lost`: nothing came within the time-out
  * - `unreachable`: somebody, the own kernel included, says that it cannot be delivered
- * - `malformed`: a connection, but no whole HTTP answer over it
- * - `mismatch`: an HTTP answer that was not accepted
+ * - `malformed`: an answer that cannot be read: no whole HTTP answer over a connection, a damaged DNS message
+ * - `mismatch`: an answer that was not accepted
  * - `error`: the probe itself could not be made; it says nothing about the network
  */
 export type Outcome = 'reached' | 'refused' | 'lost' | 'unreachable' | 'malformed' | 'mismatch' | 'error'
@@ -18,7 +19,8 @@ export interface ProbeResult {
   readonly outcome: Outcome
   /**
    * ms. Echo: round trip. TCP: round trip of the handshake as the kernel measured it. HTTP: from the first SYN of
-   * the connection that gave the answer to the answer's end. Absent when nothing answered.
+   * the connection that gave the answer to the answer's end. UDP and DNS: from the latest datagram to the answer.
+   * Absent when nothing answered.
    */
   readonly ms?: number
   /** one plain sentence without a full stop */
@@ -28,6 +30,9 @@ export interface ProbeResult {
   /** who answered, when it was an address of its own */
   readonly from?: string
   readonly response?: HttpResponse
+  readonly dns?: DnsAnswer
+  /** bytes: the largest packet that gets through, or would, as an ICMP error says */
+  readonly mtu?: number
 }
 
 /** 0.05, 1.2, 13: what a person wants to read of a number of ms. */

@@ -8,7 +8,7 @@ import { resolveSocketAddress, splitScope } from './sockaddr.ts'
 /** ms before a connection that was refused is tried again, when there is patience */
 const RETRY = 50
 /** ms before a descriptor is asked for again when none was free */
-const EXHAUSTED_RETRY = 20
+export const EXHAUSTED_RETRY = 20
 const TCP_INFO = 11
 /** offset of tcpi_rtt in `struct tcp_info`, microseconds; linux/tcp.h */
 const TCPI_RTT = 68
@@ -17,8 +17,8 @@ const TCP_INFO_SIZE = TCPI_RTT + 4
 
 /** Opens and closes the sockets of probes, each in its own namespace. */
 export interface Descriptors {
-  /** A non-blocking TCP socket in the probe's namespace. Throws what entering the namespace or socket(2) throws. */
-  readonly open: (domain: number) => number
+  /** A non-blocking socket in the probe's namespace. Throws what entering the namespace or socket(2) throws. */
+  readonly open: (domain: number, transport: 'tcp' | 'udp') => number
   readonly close: (fd: number) => void
   /** how many probes hold one now */
   readonly count: () => number
@@ -83,7 +83,7 @@ export function connectTo(
   const open = (): number | undefined => {
     try {
       const family = familyOf(splitScope(request.address).address)
-      return descriptors.open(family === 4 ? sys.AF_INET : sys.AF_INET6)
+      return descriptors.open(family === 4 ? sys.AF_INET : sys.AF_INET6, 'tcp')
     } catch (error) {
       // the clock of this probe has not begun: others will give theirs back
       if (isExhausted(errnoOf(error)) && descriptors.count() > 0) loop.after(EXHAUSTED_RETRY, attempt)

@@ -133,3 +133,24 @@ export function serve(lab: Lab, namespace: string, port: number, answer: (reques
     for (const client of waiting.keys()) sys.close(client)
   })
 }
+
+/** Answers each datagram to a port with some others, or none, from this thread's own event loop. */
+export function serveUdp(
+  lab: Lab,
+  namespace: string,
+  port: number,
+  answer: (datagram: Uint8Array) => readonly Uint8Array[],
+): void {
+  const fd = lab.enter(namespace, () => sys.socket(sys.AF_INET6, sys.SOCK_DGRAM | sys.SOCK_NONBLOCK, 0))
+  sys.bind(fd, encodeSocketAddress('::', port))
+  const buffer = new Uint8Array(65536)
+  const timer = setInterval(() => {
+    for (let got = sys.recvfrom(fd, buffer); got; got = sys.recvfrom(fd, buffer)) {
+      for (const datagram of answer(buffer.slice(0, got.length))) sys.sendto(fd, datagram, 0, got.address)
+    }
+  }, 1)
+  lab.onEnd(() => {
+    clearInterval(timer)
+    sys.close(fd)
+  })
+}

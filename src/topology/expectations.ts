@@ -1,17 +1,27 @@
-/** Expectations: `ping netns1 -> netns2`, `fails tcp a -> b:80`, `http host -> web:8080/path contains "text"`. */
+/** Expectations: `ping netns1 -> netns2 within 5ms`, `fails tcp a -> b:80 because NOT_LISTENING`. */
 import { canonicalAddress, familyOf } from '../ip/index.ts'
 import { each } from './check.ts'
 import { type Draft, type DraftNamespace, findNamespace, hasFamily, placed } from './draft.ts'
-import { isComplaint, readHostPort } from './endpoints.ts'
+import { type HostPort, isComplaint, readHostPort } from './endpoints.ts'
+import { type Clauses, type Kind, readClauses } from './expectation-clauses.ts'
 import type { Expectation, Probe } from './model.ts'
 import { nearest } from './names.ts'
 import type { Path } from './problems.ts'
 import { addressIn, deviceFor } from './reach.ts'
+import type { Complaint } from './values.ts'
 
-const FORM =
-  '[fails] ping A -> B, [fails] tcp A -> B:PORT, or [fails] http A -> B:PORT[/path] [status N] [contains "text"]'
-const KINDS = ['ping', 'tcp', 'http'] as const
-type Kind = (typeof KINDS)[number]
+const DNS_PORT = 53
+
+const KINDS = ['ping', 'tcp', 'udp', 'http', 'dns', 'mtu'] as const
+const FORMS: Readonly<Record<Kind, string>> = {
+  ping: '[fails] ping A -> B',
+  tcp: '[fails] tcp A -> B:PORT',
+  udp: '[fails] udp A -> B:PORT',
+  http: '[fails] http A -> B:PORT[/path] [status N] [contains "text"]',
+  dns: '[fails] dns A -> B[:PORT] NAME [is ADDRESS]',
+  mtu: '[fails] mtu A -> B at least BYTES',
+}
+const FORM = 'ping A -> B, tcp or udp A -> B:PORT, http A -> B:PORT/path, dns A -> B NAME, mtu A -> B at least BYTES'
 
 /** The address by which `from` reaches a namespace: one in a network that they share, else one of a family it has. */
 function addressOf(from: DraftNamespace, to: DraftNamespace): string | undefined {
@@ -41,27 +51,6 @@ function resolve(draft: Draft, from: DraftNamespace, name: string, path: Path, o
   return found
 }
 
-interface Rest {
-  readonly status?: number
-  readonly contains?: string
-}
-
-/** `status 200 contains "text"`, in any order; undefined for anything else. */
-function readRest(text: string): Rest | undefined {
-  let rest = text.trim()
-  const found: { status?: number; contains?: string } = {}
-  while (rest !== '') {
-    const status = /^status\s+(\d{3})(?:\s+|$)/.exec(rest)
-    const contains = /^contains\s+(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|(\S+))(?:\s+|$)/.exec(rest)
-    const match = status ?? contains
-    if (!match) return undefined
-    if (status) found.status = Number(status[1])
-    if (contains) found.contains = (contains[1]?.replace(/\\(.)/g, '$1') ?? contains[2] ?? contains[3]) || ''
-    rest = rest.slice(match[0].length)
-  }
-  return found
-}
-
 function readOne(draft: Draft, text: string, path: Path): Expectation | undefined {
   const { problems } = draft
   const parts = /^(\s*)(fails\s+)?(\S+)\s+(\S+)\s*(?:->|→)\s*(\S+)\s*(.*)$/s.exec(text)
@@ -71,16 +60,33 @@ function readOne(draft: Draft, text: string, path: Path): Expectation | undefine
   }
   const [, lead = '', fails, word = '', fromName = '', target = '', rest = ''] = parts
   const wordAt = lead.length + (fails?.length ?? 0)
-  const kind = KINDS.find((k) => k === word) as Kind | undefined
+  const kind = KINDS.find((k) => k === word)
   if (!kind) {
     const better = nearest(word, KINDS)
     problems.add(path, `"${word}" is not a probe`, better ? `did you mean "${better}"?` : FORM, { offset: wordAt })
     return undefined
   }
   const from = findNamespace(draft, fromName, path, { offset: text.indexOf(fromName, wordAt + word.length) })
+  if (!from) return undefined
   const targetAt = text.indexOf(target, text.search(/->|→/) + 1)
-  const probe = from && readProbe(draft, kind, from, target, rest, path, targetAt)
-  return probe && { text, fails: fails !== undefined, from: from.name, probe, ...placed(draft, path) }
+  const words = readClauses(kind, fails !== undefined, rest, FORMS[kind])
+  if ('message' in words) {
+    problems.add(path, words.message, words.hint, { offset: text.length - rest.length + words.offset })
+    return undefined
+  }
+  const { within, because, ...wish } = words
+  const probe = readProbe(draft, kind, from, target, wish, path, targetAt)
+  return (
+    probe && {
+      text,
+      fails: fails !== undefined,
+      from: from.name,
+      probe,
+      ...(within === undefined ? {} : { within }),
+      ...(because === undefined ? {} : { because }),
+      ...placed(draft, path),
+    }
+  )
 }
 
 function readProbe(
@@ -88,31 +94,49 @@ function readProbe(
   kind: Kind,
   from: DraftNamespace,
   target: string,
-  rest: string,
+  { status, contains, name = '', is, atLeast = 0 }: Clauses,
   path: Path,
   offset: number,
 ): Probe | undefined {
-  const { problems } = draft
-  const extra = readRest(rest)
-  if (!extra || (kind !== 'http' && rest.trim() !== '')) {
-    problems.add(path, `"${rest.trim()}" is not understood`, FORM, { offset: offset + target.length + 1 })
-    return undefined
-  }
-  if (kind === 'ping') {
-    const name = /^\[(.*)\]$/.exec(target)?.[1] ?? target
-    const address = resolve(draft, from, name, path, offset)
-    return address === undefined ? undefined : { kind, to: target, address }
+  if (kind === 'ping' || kind === 'mtu') {
+    const bare = /^\[(.*)\]$/.exec(target)?.[1] ?? target
+    const address = resolve(draft, from, bare, path, offset)
+    if (address === undefined) return undefined
+    return kind === 'ping' ? { kind, to: target, address } : { kind, to: target, address, atLeast }
   }
   const slash = kind === 'http' ? target.indexOf('/') : -1
-  const place = readHostPort(slash < 0 ? target : target.slice(0, slash))
+  const place = kind === 'dns' ? readServer(target) : readHostPort(slash < 0 ? target : target.slice(0, slash))
   if (isComplaint(place)) {
-    problems.add(path, place.message, place.hint, { offset })
+    draft.problems.add(path, place.message, place.hint, { offset })
     return undefined
   }
   const address = resolve(draft, from, place.host, path, offset)
   if (address === undefined) return undefined
-  if (kind === 'tcp') return { kind, to: target, address, port: place.port }
-  return { kind, to: target, address, port: place.port, path: slash < 0 ? '/' : target.slice(slash), ...extra }
+  const common = { to: target, address, port: place.port }
+  switch (kind) {
+    case 'tcp':
+    case 'udp':
+      return { kind, ...common }
+    case 'dns':
+      return { kind, ...common, name, ...(is === undefined ? {} : { is }) }
+    case 'http':
+      return {
+        kind,
+        ...common,
+        path: slash < 0 ? '/' : target.slice(slash),
+        ...(status === undefined ? {} : { status }),
+        ...(contains === undefined ? {} : { contains }),
+      }
+    default:
+      return kind satisfies never
+  }
+}
+
+/** A server of names, whose port need not be said. */
+function readServer(target: string): HostPort | Complaint {
+  const bare = canonicalAddress(/^\[(.*)\]$/.exec(target)?.[1] ?? target)
+  if (bare !== undefined) return { host: bare, isAddress: true, port: DNS_PORT }
+  return readHostPort(target.includes(':') ? target : `${target}:${DNS_PORT}`)
 }
 
 export function readExpectations(draft: Draft): Expectation[] {

@@ -64,6 +64,26 @@ const cases: readonly [name: string, text: string, ...problems: RegExp[]][] = [
     /^12:15 there is no namespace "xy"; did you mean "[xy]"\?/,
   ],
   [
+    'a reason that why does not give',
+    lab('expect:\n  - fails ping x -> 10.0.0.1 because NO_ROUT\n  - fails ping x -> 10.0.0.1 because magic'),
+    /^12:38 "NO_ROUT" is not a reason that why gives; did you mean "NO_ROUTE"\?$/,
+    /^13:38 "magic" is not a reason that why gives; a code like NO_ROUTE, /,
+  ],
+  [
+    'what stands behind an expectation',
+    lab(
+      'expect:\n  - ping x -> 10.0.0.1 because NO_ROUTE\n  - fails ping x -> 10.0.0.1 within 5ms\n  - ping x -> 10.0.0.1 within 5\n  - tcp x -> 10.0.0.1:80 status 200\n  - dns x -> 10.0.0.1\n  - dns x -> 10.0.0.1 web is web\n  - mtu x -> 10.0.0.1\n  - mtu x -> 10.0.0.1 at least 9',
+    ),
+    /^12:24 only what fails has a reason; write fails before it, /,
+    /^13:30 what fails takes no time; leave out "within 5ms"$/,
+    /^14:31 "5" has no unit; write 5ms or 5s$/,
+    /^15:26 "status 200" is not understood; \[fails\] tcp A -> B:PORT$/,
+    /^16:22 it does not say which name to ask for; .*dns A -> B/,
+    /^17:30 "web" is not an address; /,
+    /^18:22 it does not say how large the packets are; .*at least BYTES$/,
+    /^19:32 "9" is not an MTU; bytes of an IP packet, from 68 to 65535$/,
+  ],
+  [
     'gateway outside the subnet',
     lab('networks: { lan: { subnet: 10.5.0.0/24, gateway: 10.6.0.1 } }'),
     /^11:50 gateway 10\.6\.0\.1 is outside the subnet of lan; .*like 10\.5\.0\.1$/,

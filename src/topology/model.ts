@@ -3,6 +3,7 @@
  * Plain frozen data; `at` fields say where in the file a thing was written and take no part in comparisons.
  */
 import type { Family, Prefix } from '../ip/index.ts'
+import type { Code } from './why-codes.ts'
 
 /** Where something stands in the file; both count from 1. */
 export interface Position {
@@ -161,12 +162,16 @@ export interface Expectation extends Placed {
   readonly fails: boolean
   readonly from: string
   readonly probe: Probe
+  /** ms: an answer that takes longer is none */
+  readonly within?: number
+  /** the reason for which it must fail; only with `fails` */
+  readonly because?: Code
 }
 
 /** `to` is what the file says; `address` is what it means, seen from `from`. */
 export type Probe =
   | { readonly kind: 'ping'; readonly to: string; readonly address: string }
-  | { readonly kind: 'tcp'; readonly to: string; readonly address: string; readonly port: number }
+  | { readonly kind: 'tcp' | 'udp'; readonly to: string; readonly address: string; readonly port: number }
   | {
       readonly kind: 'http'
       readonly to: string
@@ -175,4 +180,22 @@ export type Probe =
       readonly path: string
       readonly status?: number
       readonly contains?: string
+    }
+  | {
+      readonly kind: 'dns'
+      readonly to: string
+      /** of the server */
+      readonly address: string
+      readonly port: number
+      /** what is asked for */
+      readonly name: string
+      /** an address that the answer must have; its family is what is asked for, IPv4 when absent */
+      readonly is?: string
+    }
+  | {
+      readonly kind: 'mtu'
+      readonly to: string
+      readonly address: string
+      /** bytes of the IP packet that must get through whole */
+      readonly atLeast: number
     }

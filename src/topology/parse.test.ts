@@ -204,3 +204,30 @@ test('random bytes and mutated labs: a model or a problem inside the text, never
       assert.ok(p.line >= 1 && p.line <= lines + 1 && p.column >= 1, `seed ${seed}, case ${i}: ${p.line}:${p.column}`)
   }
 })
+
+test('expectations: every kind of probe, with what may stand behind it', () => {
+  const text = `isolated: true
+namespaces: { x: { interfaces: { lo: { addresses: 10.9.0.1/32 } } } }
+expect:
+  - udp x -> 10.0.0.1:53 within 1.5s
+  - dns x -> 10.0.0.1 web.lab is FD00::9 within 250us
+  - dns x -> [fd00::1] web
+  - dns x -> x:5353 web
+  - mtu x -> 10.0.0.1 at least 1400
+  - fails  http x -> 10.0.0.1:80/a because   FILTER_DROP
+`
+  const parsed = parseTopology(text, { file: 'x.yaml' })
+  assert.ok('model' in parsed, JSON.stringify(parsed))
+  const common = { to: '10.0.0.1', address: '10.0.0.1' }
+  assert.deepEqual(
+    parsed.model.expect.map(({ probe, fails, within, because }) => [probe, fails, within ?? because]),
+    [
+      [{ kind: 'udp', ...common, to: '10.0.0.1:53', port: 53 }, false, 1500],
+      [{ kind: 'dns', ...common, port: 53, name: 'web.lab', is: 'fd00::9' }, false, 0.25],
+      [{ kind: 'dns', to: '[fd00::1]', address: 'fd00::1', port: 53, name: 'web' }, false, undefined],
+      [{ kind: 'dns', to: 'x:5353', address: '127.0.0.1', port: 5353, name: 'web' }, false, undefined],
+      [{ kind: 'mtu', ...common, atLeast: 1400 }, false, undefined],
+      [{ kind: 'http', ...common, to: '10.0.0.1:80/a', port: 80, path: '/a' }, true, 'FILTER_DROP'],
+    ],
+  )
+})

@@ -242,7 +242,7 @@ export const topologySchema = v.strictObject({
   publish: key(v.array(publish), 'ports of this namespace that lead to a service in another'),
   expect: key(
     v.array(v.string()),
-    'what must be true when it is up: `[fails] ping A -> B`, `[fails] tcp A -> B:PORT`, `[fails] http A -> B:PORT[/path] [status N] [contains "text"]`',
+    'what must be true when it is up: `ping A -> B`, `tcp A -> B:PORT`, `udp A -> B:PORT` (anything answers), `http A -> B:PORT[/path] [status N] [contains "text"]`, `dns A -> B[:PORT] NAME [is ADDRESS]` (asks the server B), `mtu A -> B at least BYTES`; each with `within 5ms` behind it, or `fails` before it and then `because CODE` behind it',
   ),
 })
 

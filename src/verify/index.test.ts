@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { needs } from '../../test/support/need.ts'
-import { createPair, listen, serve } from '../packet/test-lab.ts'
+import { createPair, listen, serve, serveUdp } from '../packet/test-lab.ts'
 import type { Expectation, Probe } from '../topology/model.ts'
 import { type CheckResult, verifyExpectations } from './index.ts'
 
@@ -99,4 +99,49 @@ test('nothing holds that no packet has shown: an expectation that cannot be trie
       assert.match(check?.detail ?? '', /no namespace gone/)
     }
   }
+})
+
+test('UDP, DNS, path MTU and latency bounds are decided by packets, too', { skip }, async () => {
+  using lab = createPair()
+  serveUdp(lab, 'b', 7, (datagram) => [datagram])
+  const to = '10.0.0.2'
+  const dns: Probe = { kind: 'dns', to, address: to, port: 54, name: 'web' }
+  const table: [Expectation, holds: boolean, outcome: string, detail: RegExp][] = [
+    [expectation({ kind: 'udp', to, address: to, port: 7 }), true, 'reached', /^answer of 8 bytes/],
+    [expectation({ kind: 'udp', to, address: to, port: 8 }), false, 'refused', /port unreachable/],
+    [expectation({ kind: 'udp', to, address: to, port: 8 }, true), true, 'refused', /port unreachable/],
+    [expectation(dns, true), true, 'refused', /port unreachable/],
+    [expectation({ kind: 'mtu', to, address: to, atLeast: 1500 }), true, 'reached', /^packets of 1500 bytes/],
+    [expectation({ kind: 'mtu', to, address: to, atLeast: 1501 }), false, 'mismatch', /1501 bytes were expected$/],
+    [{ ...expectation(ping(to)), within: 5000 }, true, 'reached', /^reply from/],
+    [{ ...expectation(ping(to)), within: 0.0001 }, false, 'mismatch', /but 0\.0001 ms were allowed$/],
+  ]
+  const checks = await verifyExpectations(
+    table.map(([first]) => first),
+    { enter: lab.enter },
+  )
+  for (const [i, [wanted, holds, outcome, detail]] of table.entries()) {
+    const check = checks[i]
+    assert.equal(check?.outcome, outcome, `${wanted.text}: ${check?.detail}`)
+    assert.equal(check.holds, holds, wanted.text)
+    assert.match(check.detail, detail)
+  }
+})
+
+test('a failure for another reason than the file gives does not hold, nor one without a known reason', {
+  skip,
+}, async () => {
+  using lab = createPair()
+  const wanted: Expectation = { ...expectation(ping('1.1.1.1'), true), because: 'NO_ROUTE' }
+  const ask = async (code: 'NO_ROUTE' | 'FILTER_DROP' | null) => {
+    const [check] = await verifyExpectations([wanted], { enter: lab.enter, explain: async () => code })
+    return check
+  }
+  assert.equal((await ask('NO_ROUTE'))?.holds, true)
+  const other = await ask('FILTER_DROP')
+  assert.equal(other?.holds, false)
+  assert.match(other.detail, /but the reason is FILTER_DROP, not NO_ROUTE$/)
+  const unknown = await ask(null)
+  assert.equal(unknown?.holds, false)
+  assert.match(unknown.detail, /but the reason cannot be told, not NO_ROUTE$/)
 })

@@ -1,6 +1,7 @@
 /** Expectations of a topology file, each tried with real packets. */
+import { familyOf } from '../ip/index.ts'
 import {
-  formatHostPort,
+  type DnsAnswer,
   type HttpResponse,
   type Outcome,
   type ProbeRequest,
@@ -8,6 +9,7 @@ import {
   runProbes,
 } from '../packet/index.ts'
 import type { Expectation, Probe } from '../topology/model.ts'
+import type { Code } from '../topology/why-codes.ts'
 
 /** ms */
 const TIMEOUT = 1000
@@ -29,6 +31,10 @@ export interface CheckResult {
   readonly detail: string
   /** the name of an errno, or `ICMP 3/1` with type and code */
   readonly code?: string
+  /** bytes of the largest packet that gets through, of `mtu` */
+  readonly mtu?: number
+  /** what the analysis says of a failure, where the file names a reason; null when it cannot tell */
+  readonly why?: Code | null
 }
 
 export interface VerifyOptions {
@@ -40,6 +46,8 @@ export interface VerifyOptions {
   readonly failsTimeout?: number | undefined
   /** ms for which refused and otherwise failing probes are tried again, while services start; 0 when absent */
   readonly patience?: number | undefined
+  /** Why a packet does not arrive, for `fails … because CODE`; null when that cannot be told. */
+  readonly explain?: ((expectation: Expectation) => Promise<Code | null>) | undefined
   /** called as soon as an expectation is decided, in no special order */
   readonly onResult?: ((result: CheckResult, index: number) => void) | undefined
 }
@@ -69,11 +77,30 @@ export async function verifyExpectations(
         if (!expectation) return
         const check = judge(expectation, result)
         checks[index] = check
-        options.onResult?.(check, index)
+        if (!wantsReason(check)) options.onResult?.(check, index)
       },
     },
   )
+  for (const [index, check] of checks.entries()) {
+    if (!wantsReason(check)) continue
+    const code = (await options.explain?.(check.expectation)) ?? null
+    const reasoned = withReason(check, code)
+    checks[index] = reasoned
+    options.onResult?.(reasoned, index)
+  }
   return checks
+}
+
+/** A packet has failed as it should, and the file says for which reason. */
+function wantsReason({ holds, expectation }: CheckResult): boolean {
+  return holds && expectation.because !== undefined
+}
+
+function withReason(check: CheckResult, why: Code | null): CheckResult {
+  const { because } = check.expectation
+  if (why === because) return { ...check, why, detail: `${check.detail}, because ${why}` }
+  const said = why === null ? 'the reason cannot be told' : `the reason is ${why}`
+  return { ...check, why, holds: false, detail: `${check.detail}, but ${said}, not ${because}` }
 }
 
 function requestFor(
@@ -86,7 +113,21 @@ function requestFor(
     case 'ping':
       return { kind, namespace, address, ...times }
     case 'tcp':
+    case 'udp':
       return { kind, namespace, address, port: probe.port, ...times }
+    case 'dns': {
+      const { port, name, is } = probe
+      const type = is !== undefined && familyOf(is) === 6 ? 'AAAA' : 'A'
+      const complain = ({ addresses }: DnsAnswer): string | undefined =>
+        is === undefined || addresses.includes(is) ? undefined : `${is} was expected`
+      return { kind, namespace, address, port, name, type, complain, ...times }
+    }
+    case 'mtu': {
+      const { atLeast } = probe
+      const complain = (mtu: number): string | undefined =>
+        mtu < atLeast ? `${atLeast} bytes were expected` : undefined
+      return { kind, namespace, address, complain, ...times }
+    }
     case 'http': {
       const { port, path } = probe
       return { kind, namespace, address, port, path, complain: (response) => complain(probe, response), ...times }
@@ -107,7 +148,7 @@ function complain(probe: Extract<Probe, { kind: 'http' }>, response: HttpRespons
 }
 
 function judge(expectation: Expectation, result: ProbeResult): CheckResult {
-  const { outcome, ms, detail, code } = result
+  const { outcome, ms, detail, code, mtu } = inTime(expectation, result)
   return {
     expectation,
     holds: outcome !== 'error' && (outcome === 'reached') !== expectation.fails,
@@ -115,10 +156,12 @@ function judge(expectation: Expectation, result: ProbeResult): CheckResult {
     detail,
     ...(ms === undefined ? {} : { ms }),
     ...(code === undefined ? {} : { code }),
+    ...(mtu === undefined ? {} : { mtu }),
   }
 }
 
-/** `10.0.0.101`, `10.0.0.101:8080`: what a probe is sent to, as seen from its namespace. */
-export function formatTarget(probe: Probe): string {
-  return probe.kind === 'ping' ? probe.address : formatHostPort(probe.address, probe.port)
+function inTime({ within }: Expectation, result: ProbeResult): ProbeResult {
+  const isLate = within !== undefined && result.outcome === 'reached' && (result.ms ?? 0) > within
+  if (!isLate) return result
+  return { ...result, outcome: 'mismatch', detail: `${result.detail}, but ${within} ms were allowed` }
 }

@@ -2,11 +2,16 @@
 import { enterer } from '../engine/enter.ts'
 import { settle } from '../engine/settle.ts'
 import type { Model } from '../topology/model.ts'
-import { type CheckResult, verifyExpectations } from './index.ts'
+import { type CheckResult, type VerifyOptions, verifyExpectations } from './index.ts'
 
-/** `patience`: ms for which what fails is tried again, while services start. */
-export async function verify(model: Model, options: { readonly patience?: number } = {}): Promise<CheckResult[]> {
+export interface TopologyOptions extends Pick<VerifyOptions, 'explain'> {
+  /** ms for which what fails is tried again, while services start */
+  readonly patience?: number
+}
+
+/** Tries what the topology's file expects. */
+export async function verify(model: Model, options: TopologyOptions = {}): Promise<CheckResult[]> {
   using spaces = enterer(model)
   await settle(model)
-  return await verifyExpectations(model.expect, { enter: spaces.enter, patience: options.patience })
+  return await verifyExpectations(model.expect, { enter: spaces.enter, ...options })
 }

@@ -15,7 +15,12 @@ const net = await up(lab)
 try {
   assert.equal((await net.ping('a', 'b')).outcome, 'reached')
   assert.equal((await net.ping('b', '10.0.0.1')).outcome, 'reached')
-  await net.expect('fails ping a -> 192.0.2.1')
+  await net.expect('fails ping a -> 192.0.2.1 because NO_ROUTE')
+  await assert.rejects(net.expect('fails ping a -> 192.0.2.1 because LINK_DOWN'), /the reason is NO_ROUTE/)
+  await assert.rejects(net.udp('a', 'b:9'), /port unreachable/)
+  await assert.rejects(net.dns('a', 'b', 'web.lab', '10.0.0.9'), /port unreachable/)
+  const mesh = await net.mesh()
+  assert.equal(mesh.results.filter((r) => r.outcome === 'reached').length, 12)
   await assert.rejects(net.tcp('a', 'b:80'), ExpectationError)
   await assert.rejects(net.ping('a', 'c'), TopologyError)
   assert.equal(

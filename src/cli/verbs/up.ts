@@ -1,14 +1,13 @@
-/** `up`, `down`, `plan`, `verify`: a file and the kernel. */
+/** `up`, `down`, `plan`: a file and the kernel. */
 import { down, planDown, planUp, up } from '../../engine/index.ts'
 import { listTopologies } from '../../engine/topologies.ts'
 import type { Operation, Plan } from '../../plan/operations.ts'
 import { describe } from '../../plan/prose.ts'
 import { shellScript } from '../../plan/shell.ts'
-import type { Model } from '../../topology/model.ts'
-import type { CheckResult } from '../../verify/index.ts'
+import { checkJson, printChecks, tryExpectations } from '../checks.ts'
 import { UsageError } from '../failure.ts'
-import { type FileOptions, loadTopology, topologyName, withTopology } from '../load.ts'
-import { bold, dim, green, print, printError, printJson, progressLine, red, table } from '../output.ts'
+import { type FileOptions, topologyName, withTopology } from '../load.ts'
+import { bold, dim, print, printError, printJson, progressLine } from '../output.ts'
 
 const onWait = (): void => printError('another hardway is at work on this host; waiting for it')
 
@@ -65,7 +64,7 @@ export async function runUp(file: string, options: UpOptions): Promise<number> {
     }
   })
   const isVerified = options.verify !== false && model.expect.length > 0
-  const checks = isVerified ? await check(model, PATIENCE) : []
+  const checks = isVerified ? await tryExpectations(model, PATIENCE) : []
   const isGood = checks.every((c) => c.holds)
   if (options.json) {
     printJson({
@@ -132,38 +131,4 @@ export async function runPlan(
     ? planDown(await topologyName(file, options))
     : (await withTopology(file, options, planUp)).result
   return printPlan(plan, as)
-}
-
-async function check(model: Model, patience: number): Promise<CheckResult[]> {
-  const { verify } = await import('../../verify/topology.ts')
-  return verify(model, { patience })
-}
-
-function checkJson(c: CheckResult): object {
-  const { expectation, ...rest } = c
-  return { expectation: expectation.text, ...rest }
-}
-
-function printChecks(checks: readonly CheckResult[]): void {
-  print(
-    table(
-      ['', 'EXPECTED', 'FOUND'],
-      checks.map((c) => [c.holds ? green('ok') : red('FAIL'), c.expectation.text, c.detail]),
-    ),
-  )
-  const failed = checks.filter((c) => !c.holds).length
-  print(
-    failed === 0
-      ? `${checks.length} of ${checks.length} expectations hold`
-      : red(`${failed} of ${checks.length} expectations do not hold`),
-  )
-}
-
-export async function runVerify(file: string, options: FileOptions & { readonly json?: boolean }): Promise<number> {
-  const model = await loadTopology(file, options)
-  const checks = await check(model, 0)
-  if (options.json) printJson(checks.map(checkJson))
-  else if (checks.length === 0) print('the file expects nothing; add expect: [ ping a -> b ]')
-  else printChecks(checks)
-  return checks.every((c) => c.holds) ? 0 : 1
 }

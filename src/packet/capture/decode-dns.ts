@@ -1,11 +1,11 @@
 /** DNS messages as captured: the question and the answers; RFC 1035. Pure. */
 import { formatAddress } from '../../ip/index.ts'
+import { readName, responseCodes } from '../dns-message.ts'
 import { type Dns, type DnsQuestion, type DnsRecord, viewOf } from './layers.ts'
 
 const HEADER = 12
 /** A message has no use for more; a counter may say 65,535 of them. */
 const MOST_RECORDS = 100
-const MOST_LABELS = 128
 
 const typeNames: Readonly<Record<number, string>> = {
   1: 'A',
@@ -26,7 +26,6 @@ const typeNames: Readonly<Record<number, string>> = {
   255: 'ANY',
   257: 'CAA',
 }
-const statusNames = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED']
 /** records whose data is a name */
 const nameTypes = new Set([2, 5, 12])
 
@@ -39,20 +38,20 @@ export function decodeDns(bytes: Uint8Array): Dns | undefined {
   const answers: DnsRecord[] = []
   let at = HEADER
   for (let left = Math.min(view.getUint16(4), MOST_RECORDS); left > 0; left--) {
-    const name = readName(bytes, at)
-    if (!name || name.end + 4 > bytes.length) return finish(view, flags, questions, answers)
-    questions.push({ name: name.text, type: typeName(view.getUint16(name.end)) })
-    at = name.end + 4
+    const owner = readName(bytes, at)
+    if (!owner || owner.end + 4 > bytes.length) return finish(view, flags, questions, answers)
+    questions.push({ name: owner.name || '.', type: typeName(view.getUint16(owner.end)) })
+    at = owner.end + 4
   }
   for (let left = Math.min(view.getUint16(6), MOST_RECORDS); left > 0; left--) {
-    const name = readName(bytes, at)
-    if (!name || name.end + 10 > bytes.length) break
-    const type = view.getUint16(name.end)
-    const begin = name.end + 10
-    const end = begin + view.getUint16(name.end + 8)
+    const owner = readName(bytes, at)
+    if (!owner || owner.end + 10 > bytes.length) break
+    const type = view.getUint16(owner.end)
+    const begin = owner.end + 10
+    const end = begin + view.getUint16(owner.end + 8)
     if (end > bytes.length) break
     const data = recordData(type, bytes, begin, end)
-    answers.push({ name: name.text, type: typeName(type), ttl: view.getUint32(name.end + 4), data })
+    answers.push({ name: owner.name || '.', type: typeName(type), ttl: view.getUint32(owner.end + 4), data })
     at = end
   }
   return finish(view, flags, questions, answers)
@@ -60,7 +59,7 @@ export function decodeDns(bytes: Uint8Array): Dns | undefined {
 
 function finish(view: DataView, flags: number, questions: DnsQuestion[], answers: DnsRecord[]): Dns {
   const code = flags & 15
-  const status = statusNames[code] ?? `status ${code}`
+  const status = responseCodes[code] ?? `status ${code}`
   return { layer: 'dns', id: view.getUint16(0), isAnswer: (flags & 0x8000) !== 0, status, questions, answers }
 }
 
@@ -68,28 +67,10 @@ function typeName(type: number): string {
   return typeNames[type] ?? `TYPE${type}`
 }
 
-/** A name, whose tail may be found elsewhere in the message (4.1.4), and where the next thing begins. */
-function readName(bytes: Uint8Array, begin: number): { readonly text: string; readonly end: number } | undefined {
-  const labels: string[] = []
-  let at = begin
-  let end: number | undefined
-  for (let i = 0; i < MOST_LABELS; i++) {
-    const length = bytes[at]
-    if (length === undefined) return undefined
-    if (length >= 0xc0) {
-      const low = bytes[at + 1]
-      if (low === undefined) return undefined
-      end ??= at + 2
-      at = ((length & 0x3f) << 8) | low
-    } else if (length === 0) {
-      return { text: labels.join('.') || '.', end: end ?? at + 1 }
-    } else {
-      if (length > 63 || at + 1 + length > bytes.length) return undefined
-      labels.push(readable(bytes.subarray(at + 1, at + 1 + length)))
-      at += 1 + length
-    }
-  }
-  return undefined
+/** The name that is a record's data; `.` for the root. */
+function nameAt(bytes: Uint8Array, begin: number): string {
+  const name = readName(bytes, begin)?.name
+  return name === undefined ? '?' : name || '.'
 }
 
 /** Text that cannot harm a terminal. */
@@ -101,10 +82,10 @@ function recordData(type: number, bytes: Uint8Array, begin: number, end: number)
   const view = viewOf(bytes)
   const data = bytes.subarray(begin, end)
   if ((type === 1 && data.length === 4) || (type === 28 && data.length === 16)) return formatAddress(data)
-  if (nameTypes.has(type)) return readName(bytes, begin)?.text ?? '?'
-  if (type === 15 && data.length > 2) return `${view.getUint16(begin)} ${readName(bytes, begin + 2)?.text ?? '?'}`
+  if (nameTypes.has(type)) return nameAt(bytes, begin)
+  if (type === 15 && data.length > 2) return `${view.getUint16(begin)} ${nameAt(bytes, begin + 2)}`
   if (type === 33 && data.length > 6) {
-    return `${view.getUint16(begin)} ${view.getUint16(begin + 2)} ${readName(bytes, begin + 6)?.text ?? '?'}:${view.getUint16(begin + 4)}`
+    return `${view.getUint16(begin)} ${view.getUint16(begin + 2)} ${nameAt(bytes, begin + 6)}:${view.getUint16(begin + 4)}`
   }
   if (type === 16) return `"${readable(data.subarray(1))}"`
   return `${data.length} bytes`
