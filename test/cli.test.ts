@@ -34,11 +34,25 @@ test('exit status 2 and the place for a bad file, 2 for bad usage, 0 for help', 
   }
 })
 
-test('completion scripts are read by the shells that they are for', () => {
-  const bash = hardway(['completion', 'bash'])
-  assert.equal(runSync('bash', ['-n'], { input: bash.stdout }).status, 0)
-  assert.match(bash.stdout, /--no-verify/)
-  assert.equal(hardway(['completion', 'tcsh']).status, 2)
+test('verify of what is not up says so', { skip: needs('root', 'ip') }, () => {
+  const result = inside(`set +e; "$1" verify "$2/01-veth.yaml"; echo "status $?"`)
+  assert.equal(result.stdout, 'status 1\n')
+  assert.match(result.stderr, /veth is not up\nhardway up \S+01-veth.yaml makes it/)
+})
+
+test('every flag is also a variable; 0 and nothing are off; what is typed wins', {
+  skip: needs('root', 'ip'),
+}, () => {
+  const result = inside(`
+    HARDWAY_UP_DRY_RUN=1 HARDWAY_UP_NO_ISOLATED=1 "$1" up "$2/01-veth.yaml"
+    HARDWAY_PLAN_AS=shell HARDWAY_PLAN_DOWN=0 "$1" plan "$2/01-veth.yaml"
+    HARDWAY_UP_NO_ISOLATED=1 HARDWAY_UP_NO_VERIFY=0 HARDWAY_UP_DRY_RUN= "$1" up "$2/01-veth.yaml" --isolated
+    HARDWAY_LS_JSON=1 "$1" ls; HARDWAY_DOWN_ALL=1 "$1" down`)
+  assert.equal(result.status, 0, result.stdout + result.stderr)
+  assert.match(result.stdout, /^1 {2}Create namespace netns1/)
+  assert.match(result.stdout, /^ip netns add veth-host$/m)
+  assert.match(result.stdout, /3 of 3 expectations hold/)
+  assert.match(result.stdout, /"isolated": true/)
 })
 
 test('up, ls, show, verify, exec and down of a lab; the file is not needed for down', {

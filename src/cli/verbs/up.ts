@@ -1,5 +1,5 @@
 /** `up`, `down`, `plan`, `verify`: a file and the kernel. */
-import { down, planDown, planUp, up } from '../../engine/index.ts'
+import { down, EngineError, planDown, planUp, up } from '../../engine/index.ts'
 import { listTopologies } from '../../engine/topologies.ts'
 import type { Operation, Plan } from '../../plan/operations.ts'
 import { describe } from '../../plan/prose.ts'
@@ -109,7 +109,9 @@ export async function runDown(
   return 0
 }
 
-function printPlan(plan: Plan, as: 'text' | 'shell' | 'json'): number {
+type Form = 'text' | 'shell' | 'json'
+
+function printPlan(plan: Plan, as: Form): number {
   if (as === 'json')
     printJson({ topology: plan.topology, operations: plan.operations.map((op) => ({ ...op, why: describe(op) })) })
   else if (as === 'shell') print(shellScript(plan).trimEnd())
@@ -122,16 +124,12 @@ function printPlan(plan: Plan, as: 'text' | 'shell' | 'json'): number {
 
 export async function runPlan(
   file: string,
-  options: FileOptions & { readonly as?: string; readonly json?: boolean; readonly down?: boolean },
+  options: FileOptions & { readonly as: Form; readonly json?: boolean; readonly down?: boolean },
 ): Promise<number> {
-  const as = options.json ? 'json' : (options.as ?? 'text')
-  if (as !== 'text' && as !== 'shell' && as !== 'json') {
-    throw new UsageError(`there is no form ${as}`, '--as text, --as shell or --as json')
-  }
   const plan = options.down
     ? planDown(await topologyName(file, options))
     : (await withTopology(file, options, planUp)).result
-  return printPlan(plan, as)
+  return printPlan(plan, options.json ? 'json' : options.as)
 }
 
 async function check(model: Model, patience: number): Promise<CheckResult[]> {
@@ -159,8 +157,16 @@ function printChecks(checks: readonly CheckResult[]): void {
   )
 }
 
+/** A topology with nothing of its own in the kernel can be tried without having been made. */
+function isMade(model: Model): boolean {
+  return model.isolated || model.namespaces.length > 1
+}
+
 export async function runVerify(file: string, options: FileOptions & { readonly json?: boolean }): Promise<number> {
   const model = await loadTopology(file, options)
+  if (isMade(model) && !listTopologies().some((t) => t.name === model.name)) {
+    throw new EngineError(`${model.name} is not up`, { hint: `hardway up ${file} makes it` })
+  }
   const checks = await check(model, 0)
   if (options.json) printJson(checks.map(checkJson))
   else if (checks.length === 0) print('the file expects nothing; add expect: [ ping a -> b ]')
