@@ -1,7 +1,7 @@
 /** The executable as a user meets it: exit statuses, messages, a host with Docker's firewall, an ordinary user. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { needs } from './support/need.ts'
+import { lacking, needs } from './support/need.ts'
 import { type RunResult, runSync } from './support/run.ts'
 
 const program = new URL('../dist/hardway', import.meta.url).pathname
@@ -34,11 +34,25 @@ test('exit status 2 and the place for a bad file, 2 for bad usage, 0 for help', 
   }
 })
 
-test('completion scripts are read by the shells that they are for', () => {
-  const bash = hardway(['completion', 'bash'])
-  assert.equal(runSync('bash', ['-n'], { input: bash.stdout }).status, 0)
-  assert.match(bash.stdout, /--no-verify/)
-  assert.equal(hardway(['completion', 'tcsh']).status, 2)
+test('verify of what is not up says so', { skip: needs('root', 'ip') }, () => {
+  const result = inside(`set +e; "$1" verify "$2/01-veth.yaml"; echo "status $?"`)
+  assert.equal(result.stdout, 'status 1\n')
+  assert.match(result.stderr, /veth is not up\nhardway up \S+01-veth.yaml makes it/)
+})
+
+test('every flag is also a variable; 0 and nothing are off; what is typed wins', {
+  skip: needs('root', 'ip'),
+}, () => {
+  const result = inside(`
+    HARDWAY_UP_DRY_RUN=1 HARDWAY_UP_NO_ISOLATED=1 "$1" up "$2/01-veth.yaml"
+    HARDWAY_PLAN_AS=shell HARDWAY_PLAN_DOWN=0 "$1" plan "$2/01-veth.yaml"
+    HARDWAY_UP_NO_ISOLATED=1 HARDWAY_UP_NO_VERIFY=0 HARDWAY_UP_DRY_RUN= "$1" up "$2/01-veth.yaml" --isolated
+    HARDWAY_LS_JSON=1 "$1" ls; HARDWAY_DOWN_ALL=1 "$1" down`)
+  assert.equal(result.status, 0, result.stdout + result.stderr)
+  assert.match(result.stdout, /^1 {2}Create namespace netns1/)
+  assert.match(result.stdout, /^ip netns add veth-host$/m)
+  assert.match(result.stdout, /3 of 3 expectations hold/)
+  assert.match(result.stdout, /"isolated": true/)
 })
 
 test('up, ls, show, verify, exec and down of a lab; the file is not needed for down', {
@@ -90,18 +104,22 @@ test('without the accept the same packets are dropped: the test above can fail',
 
 test('an ordinary user gets a sentence and what to do, and the whole of lab 3 in a sandbox', {
   skip: needs('root', 'unshare'),
-}, () => {
+}, (t) => {
   const user = { uid: 65534, gid: 65534 }
   const as = (...args: string[]): RunResult =>
     runSync('setpriv', [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups', program, ...args])
   const reachable = as('--version')
-  if (reachable.status !== 0) return // the clone lies where that user cannot look
+  if (reachable.status !== 0) return t.skip(lacking('needs a clone that every user may read'))
   const refused = as('up', `${labs}/01-veth.yaml`)
   assert.equal(refused.status, 1)
-  assert.match(refused.stderr, /sandbox/)
+  assert.match(refused.stderr, /hardway needs root .*\nsudo hardway …, or as yourself: hardway sandbox -- /)
   const lab = as('sandbox', 'up', `${labs}/03-bridge.yaml`)
   assert.equal(lab.status, 0, lab.stdout + lab.stderr)
   assert.match(lab.stdout, /8 of 8 expectations hold/)
+  const script = '"$0" up "$1" --no-verify && "$0" ls && "$0" exec netns1 -- sh -c "id -u; ls /sys/class/net"'
+  const several = as('sandbox', 'sh', '-c', script, program, `${labs}/01-veth.yaml`)
+  assert.equal(several.status, 0, several.stdout + several.stderr)
+  assert.match(several.stdout, /\n0\nlo\nveth1\n$/)
 })
 
 test('a topology that is not up: show says so, down has nothing to do', { skip: needs('root', 'ip') }, () => {

@@ -18,6 +18,8 @@ const testPackages = [
   'util-linux',
   'busybox-static',
   'conntrack',
+  'zsh',
+  'fish',
 ]
 
 /**

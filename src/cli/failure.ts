@@ -1,5 +1,5 @@
 /** Errors as the user sees them: what, where, why, what to do. And the exit status that each one has. */
-import { EngineError } from '../engine/errors.ts'
+import { codeOf, EngineError } from '../engine/errors.ts'
 import { printError, red } from './output.ts'
 
 /** Bad usage or a bad file: exit status 2. */
@@ -12,11 +12,8 @@ export class UsageError extends Error {
   }
 }
 
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined
-}
-
-const needsRoot = 'hardway needs root for this: sudo hardway …, or as yourself: hardway sandbox -- hardway …'
+const needsRoot = 'hardway needs root (CAP_SYS_ADMIN and CAP_NET_ADMIN) for this'
+const asRoot = 'sudo hardway …, or as yourself: hardway sandbox -- hardway …'
 
 /** Prints the error and gives the exit status. */
 export function report(error: unknown): 1 | 2 {
@@ -33,8 +30,9 @@ export function report(error: unknown): 1 | 2 {
   }
   const code = codeOf(error)
   const message = error instanceof Error ? error.message : String(error)
-  printError(`${red('error:')} ${message}`)
-  if (code === 'EPERM' || code === 'EACCES') printError(needsRoot)
+  const isRefused = code === 'EPERM' || code === 'EACCES'
+  printError(`${red('error:')} ${isRefused ? `${needsRoot}: ` : ''}${message}`)
+  if (isRefused) printError(asRoot)
   else if (process.env.HARDWAY_DEBUG && error instanceof Error) printError(error.stack ?? '')
   return 1
 }

@@ -7,13 +7,21 @@ import { print, writeAll } from './output.ts'
 
 export const VERSION = '0.1.0'
 
+const forms = ['text', 'shell', 'json'] as const
+
 type Run = (status: number) => void
+
+/** Values of a variable with which a flag is off, as if the variable were not there. */
+const OFF = /^(0|no|off|false)?$/i
 
 /** Every flag is also a variable: `--no-verify` of `up` is HARDWAY_UP_NO_VERIFY. */
 function flag(verb: string, flags: string, about: string): Option {
   const option = new Option(flags, about)
   const name = (option.long ?? '').replace(/^--/, '').replaceAll('-', '_')
-  return option.env(`HARDWAY_${verb}_${name}`.toUpperCase())
+  const variable = `HARDWAY_${verb}_${name}`.toUpperCase()
+  const value = process.env[variable]
+  // commander takes any value, `0` too, for yes
+  return !option.required && value !== undefined && OFF.test(value) ? option : option.env(variable)
 }
 
 function isolation(verb: string): [Option, Option] {
@@ -70,7 +78,7 @@ const verbs: Readonly<Record<string, AddVerb>> = {
 
   plan: (program, done) =>
     addOptions(program.command('plan').argument('<FILE>').description('what up would do'), [
-      flag('plan', '--as <form>', 'text, shell or json').default('text'),
+      flag('plan', '--as <form>', 'how to tell it').choices(forms).default('text'),
       flag('plan', '--down', 'what down would do'),
       ...isolation('plan'),
       json('plan'),

@@ -4,7 +4,7 @@ import { delimiter } from 'node:path'
 import { openNetns } from '../netns/index.ts'
 import { HOST } from '../plan/state.ts'
 import * as sys from '../sys/index.ts'
-import { EngineError } from './errors.ts'
+import { codeOf, EngineError } from './errors.ts'
 import { openHandles } from './handles.ts'
 import { listOwnedNetns, type OwnedNetns, readNetnsMark } from './observe.ts'
 import { processMarks } from './services.ts'
@@ -57,6 +57,21 @@ function findProgram(name: string): string {
   throw new EngineError(`there is no program ${name}`, { hint: 'give its full path, or install it' })
 }
 
+function mountSys(netns: string): void {
+  try {
+    sys.umount2('/sys', sys.MNT_DETACH)
+  } catch (error) {
+    // nothing is mounted there, or it came with a user namespace and is locked (mount_namespaces(7)): ours goes on top
+    if (codeOf(error) !== 'EINVAL') throw error
+  }
+  try {
+    sys.mount(netns, '/sys', 'sysfs', 0)
+  } catch (error) {
+    // parts of /sys are covered, as in a container, and a user namespace may not uncover them: it stays as it was
+    if (codeOf(error) !== 'EPERM') throw error
+  }
+}
+
 /**
  * A mount namespace in which /sys shows this network namespace's devices, and files under /etc/netns/NAME stand in
  * for those in /etc; ip-netns(8).
@@ -64,8 +79,7 @@ function findProgram(name: string): string {
 function mountsFor(netns: string): void {
   sys.unshare(sys.CLONE_NEWNS)
   sys.mount('', '/', 'none', sys.MS_SLAVE | sys.MS_REC)
-  sys.umount2('/sys', sys.MNT_DETACH)
-  sys.mount(netns, '/sys', 'sysfs', 0)
+  mountSys(netns)
   const etc = `/etc/netns/${netns}`
   for (const file of existsSync(etc) ? readdirSync(etc) : []) {
     if (existsSync(`/etc/${file}`)) sys.mount(`${etc}/${file}`, `/etc/${file}`, 'none', sys.MS_BIND)

@@ -68,6 +68,10 @@ function kindOf(link: Link, place: Place, names: ReadonlyMap<number, string>, fi
   }
 }
 
+function isHairpin({ slave }: Link): boolean {
+  return slave?.kind === 'bridge' && 'data' in slave && slave.data?.hairpin === 1
+}
+
 /** States of the topology's own links, by namespace and name. Loopback is nobody's. */
 export function linkStates(
   handles: Handles,
@@ -90,6 +94,7 @@ export function linkStates(
             mtu: link.mtu,
             ...(link.mac === undefined ? {} : { mac: link.mac }),
             ...(master === undefined ? {} : { master }),
+            ...(isHairpin(link) ? { hairpin: true } : {}),
           },
         ]
       })

@@ -26,11 +26,28 @@ export function netnsOf(model: Model, namespace: string): string | undefined {
   return model.isolated ? isolatedHost(model.name) : undefined
 }
 
-function linkState(i: Interface): LinkState {
+/** Ends of wires to the targets of published ports, as `namespace interface`. */
+function endsToTargets(model: Model): Set<string> {
+  const targets = new Set(model.publish.map(({ to }) => `${to.namespace} ${to.address}`))
+  const interfaces = model.namespaces.flatMap(({ name, interfaces }) => interfaces.map((i) => ({ name, i })))
+  return new Set(
+    interfaces.flatMap(({ name, i }) =>
+      i.link.kind === 'veth' && i.addresses.some((a) => targets.has(`${name} ${a.address}`))
+        ? [`${i.link.peer.namespace} ${i.link.peer.interface}`]
+        : [],
+    ),
+  )
+}
+
+/**
+ * Where br_netfilter is loaded, a bridge translates addresses before it forwards: a target that calls its own published
+ * port then has to get its frame back on the port that it came from.
+ */
+function linkState(i: Interface, leadsToTarget: boolean): LinkState {
   return {
     name: i.name,
     link: i.link,
-    ...(i.master === undefined ? {} : { master: i.master }),
+    ...(i.master === undefined ? {} : { master: i.master, ...(leadsToTarget ? { hairpin: true } : {}) }),
     ...(i.mac === undefined ? {} : { mac: i.mac }),
     ...(i.mtu === undefined ? {} : { mtu: i.mtu }),
     up: i.up,
@@ -68,7 +85,12 @@ export function buildAccepts(forward: readonly Prefix[], chains: Surroundings['f
   )
 }
 
-function namespaceState(model: Model, namespace: Namespace, around: Surroundings): NamespaceState {
+function namespaceState(
+  model: Model,
+  namespace: Namespace,
+  around: Surroundings,
+  toTargets: ReadonlySet<string>,
+): NamespaceState {
   const netns = netnsOf(model, namespace.name)
   const here = <T extends { readonly namespace: string }>(items: readonly T[]): T[] =>
     items.filter((item) => item.namespace === namespace.name)
@@ -78,7 +100,10 @@ function namespaceState(model: Model, namespace: Namespace, around: Surroundings
   return {
     name: namespace.name,
     ...(netns === undefined ? {} : { netns }),
-    links: keyed(namespace.interfaces.map(linkState), (l) => l.name),
+    links: keyed(
+      namespace.interfaces.map((i) => linkState(i, toTargets.has(`${namespace.name} ${i.name}`))),
+      (l) => l.name,
+    ),
     addresses: keyed(
       namespace.interfaces.flatMap((i) => i.addresses.map((address) => ({ dev: i.name, address }))),
       addressKey,
@@ -121,9 +146,10 @@ function keptServices(model: Model, { name, run }: Namespace): KeptService[] {
 export function desiredState(model: Model, around: Surroundings): State {
   // a host that stays as it is needs no state; an isolated one must exist all the same
   const services = model.namespaces.flatMap((n) => keptServices(model, n))
+  const toTargets = endsToTargets(model)
   return {
     topology: model.name,
-    namespaces: new Map(model.namespaces.map((n) => [n.name, namespaceState(model, n, around)])),
+    namespaces: new Map(model.namespaces.map((n) => [n.name, namespaceState(model, n, around, toTargets)])),
     ...(services.length === 0 ? {} : { keeper: { services } }),
   }
 }

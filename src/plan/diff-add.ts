@@ -3,7 +3,7 @@
 import { added, type Context, isOn, keepsTheSame, linksOf, placeOf, without } from './diff-context.ts'
 import { addressKey } from './keys.ts'
 import { differs, sysctlDevice } from './notes.ts'
-import type { LinkChanges, Operation } from './operations.ts'
+import type { LinkChanges, Operation, Place } from './operations.ts'
 import { HOST, type LinkState } from './state.ts'
 
 export function* addNamespaces({ current, wanted }: Context): Generator<Operation> {
@@ -35,6 +35,11 @@ export function withoutUp(link: LinkState): LinkState {
 /** Devices that others rest on come first. */
 export const LINK_ORDER = ['bridge', 'veth', 'macvlan', 'vxlan'] as const
 
+function hairpinOn(at: Place, link: LinkState): Operation {
+  const because = 'the service behind it may call its own published port'
+  return { kind: 'link.set', at, name: link.name, changes: { hairpin: true }, because }
+}
+
 export function* addLinks({ current, wanted, gone }: Context): Generator<Operation> {
   const isThere = (namespace: string, name: string): boolean =>
     (current.namespaces.get(namespace)?.links.has(name) ?? false) && !gone.get(namespace)?.has(name)
@@ -59,8 +64,10 @@ export function* addLinks({ current, wanted, gone }: Context): Generator<Operati
       const near = isTurned ? { at: placeOf(far), link: farLink } : { at: placeOf(namespace), link }
       const other = isTurned ? { at: placeOf(namespace), link } : { at: placeOf(far), link: farLink }
       yield { kind: 'link.add', at: near.at, link: near.link, peer: other }
+      if (near.link.hairpin) yield hairpinOn(near.at, near.link)
       if (other.link.master !== undefined) {
         yield { kind: 'link.set', at: other.at, name: other.link.name, changes: { master: other.link.master } }
+        if (other.link.hairpin) yield hairpinOn(other.at, other.link)
       }
     }
   }
@@ -78,6 +85,10 @@ export function* changeLinks({ current, wanted, around, gone }: Context): Genera
       ...(link.mac === undefined || old.mac === link.mac ? {} : { mac: link.mac }),
       ...(link.mtu === undefined || old.mtu === link.mtu ? {} : { mtu: link.mtu }),
       ...(link.master === old.master ? {} : link.master === undefined ? { noMaster: true } : { master: link.master }),
+      // a port that joins a bridge has it off
+      ...(link.hairpin === (link.master === old.master ? old.hairpin : undefined)
+        ? {}
+        : { hairpin: link.hairpin === true }),
     }
     yield { kind: 'link.set', at: placeOf(namespace), name: link.name, changes }
   }

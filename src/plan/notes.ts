@@ -114,6 +114,7 @@ export function differs(current: LinkState, wanted: LinkState): boolean {
     current.up !== wanted.up ||
     (wanted.mac !== undefined && current.mac !== wanted.mac) ||
     (wanted.mtu !== undefined && current.mtu !== wanted.mtu) ||
+    (wanted.hairpin !== current.hairpin && wanted.link.kind !== 'existing') ||
     (wanted.master !== current.master && !(wanted.link.kind === 'existing' && wanted.master === undefined))
   )
 }

@@ -22,7 +22,10 @@ export interface ChainChange {
   readonly added: readonly { readonly rule: RuleState; readonly before?: bigint }[]
 }
 
-export type LinkChanges = Partial<Pick<LinkState, 'up' | 'mac' | 'mtu' | 'master'>> & { readonly noMaster?: true }
+export type LinkChanges = Partial<Pick<LinkState, 'up' | 'mac' | 'mtu' | 'master'>> & {
+  readonly noMaster?: true
+  readonly hairpin?: boolean
+}
 
 export type Operation =
   | { readonly kind: 'netns.add' | 'netns.delete'; readonly at: Place }

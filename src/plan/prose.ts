@@ -101,12 +101,13 @@ export function describe(op: Operation): string {
     case 'links.delete':
       return `Delete all ${op.links.length} links of ours on ${where}, by their group`
     case 'link.set': {
-      const { up, mac, mtu, master, noMaster } = op.changes
+      const { up, mac, mtu, master, noMaster, hairpin } = op.changes
       const changes = [
         up === undefined ? '' : up ? 'up' : 'down',
         mac === undefined ? '' : `MAC ${mac}`,
         mtu === undefined ? '' : `MTU ${mtu}`,
         noMaster ? 'out of its bridge' : master === undefined ? '' : `into bridge ${master}`,
+        hairpin === undefined ? '' : `hairpin ${hairpin ? 'on' : 'off'}`,
       ].filter((c) => c !== '')
       return `Set ${op.at.name}:${op.name} ${changes.join(', ')}${because(op.because)}`
     }

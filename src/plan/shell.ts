@@ -83,6 +83,16 @@ function changeWords({ up, mac, mtu, master, noMaster }: LinkChanges): string[] 
   ]
 }
 
+function linkSet({ at, name, changes }: OperationOf<'link.set'>): string[] {
+  const { hairpin } = changes
+  const words = changeWords(changes)
+  const port = ['type', 'bridge_slave', 'hairpin', hairpin ? 'on' : 'off']
+  return [
+    ...(words.length === 0 ? [] : [ip(at, 'link', 'set', name, ...words)]),
+    ...(hairpin === undefined ? [] : [ip(at, 'link', 'set', name, ...port)]),
+  ]
+}
+
 const PROTO = ['proto', String(PROTOCOL)]
 
 function familyOption(family: 4 | 6): string[] {
@@ -113,7 +123,7 @@ export function shellCommands(topology: string, op: Operation): string[] {
     case 'links.delete':
       return [ip(at, 'link', 'del', 'group', String(linkGroup(topology)))]
     case 'link.set':
-      return [ip(at, 'link', 'set', op.name, ...changeWords(op.changes))]
+      return linkSet(op)
     case 'address.add': {
       const { dev, address } = op.address
       const nodad = address.family === 6 ? ['nodad'] : []

@@ -40,6 +40,8 @@ export interface LinkState {
   readonly name: string
   readonly link: LinkKind
   readonly master?: string
+  /** a bridge port that sends a frame back to where it came from; absent: it does not */
+  readonly hairpin?: true
   /** wanted: absent means as the kernel chose */
   readonly mac?: string
   readonly mtu?: number

@@ -45,7 +45,7 @@ test('qdiscs: tc shows the rates that were asked for', { skip: needs('root', 'ip
     socket.execute(addQdisc({ index, qdisc: { kind: 'tbf', rate: 1_250_000, burst: 32_768, limit: 65_536 } }))
     assert.match(run('tc qdisc show dev v0'), /tbf .* rate 10Mbit burst 32Kb/)
     assert.deepEqual(listQdiscs(socket).find((q) => q.kind === 'tbf')?.options, {
-      tbf: { rate: 1_250_000, limit: 65_536 },
+      tbf: { rate: 1_250_000, burst: 32_768, limit: 65_536 },
     })
     socket.execute(addQdisc({ index: peer, qdisc: { kind: 'htb', defaultClass: 1 }, handle: 0x10000 }))
     socket.execute(addHtbClass({ index: peer, parent: 0x10000, handle: 0x10001, rate: 125_000, burst: 15_000 }))

@@ -25,6 +25,9 @@ export type Program =
   | 'dockerd'
   | 'conntrack'
   | 'podman'
+  | 'bash'
+  | 'zsh'
+  | 'fish'
 
 /** `module:vxlan`: a part of the kernel, built in or as a module: a kind of link, `sch_…`, or any module's name. */
 export type Need = 'root' | Program | `module:${string}`

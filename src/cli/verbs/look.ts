@@ -59,6 +59,7 @@ function draw(state: NamespaceState): string {
     const words = [
       kind,
       link.master === undefined ? '' : `in ${link.master}`,
+      link.hairpin ? 'hairpin' : '',
       addresses.join(' '),
       link.up ? '' : 'DOWN',
     ]

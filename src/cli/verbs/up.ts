@@ -108,7 +108,9 @@ export async function runDown(
   return 0
 }
 
-function printPlan(plan: Plan, as: 'text' | 'shell' | 'json'): number {
+type Form = 'text' | 'shell' | 'json'
+
+function printPlan(plan: Plan, as: Form): number {
   if (as === 'json')
     printJson({ topology: plan.topology, operations: plan.operations.map((op) => ({ ...op, why: describe(op) })) })
   else if (as === 'shell') print(shellScript(plan).trimEnd())
@@ -121,14 +123,10 @@ function printPlan(plan: Plan, as: 'text' | 'shell' | 'json'): number {
 
 export async function runPlan(
   file: string,
-  options: FileOptions & { readonly as?: string; readonly json?: boolean; readonly down?: boolean },
+  options: FileOptions & { readonly as: Form; readonly json?: boolean; readonly down?: boolean },
 ): Promise<number> {
-  const as = options.json ? 'json' : (options.as ?? 'text')
-  if (as !== 'text' && as !== 'shell' && as !== 'json') {
-    throw new UsageError(`there is no form ${as}`, '--as text, --as shell or --as json')
-  }
   const plan = options.down
     ? planDown(await topologyName(file, options))
     : (await withTopology(file, options, planUp)).result
-  return printPlan(plan, as)
+  return printPlan(plan, options.json ? 'json' : options.as)
 }

@@ -5,6 +5,7 @@ import { listTopologies, netnsExists, type TopologySummary } from '../../engine/
 import { isolatedHost } from '../../plan/marks.ts'
 import type { Place } from '../../plan/operations.ts'
 import { HOST } from '../../plan/state.ts'
+import type { Model } from '../../topology/model.ts'
 import { nearest } from '../../topology/names.ts'
 import { membersOf, verifyMesh } from '../../verify/mesh.ts'
 import { checkJson, printChecks, tryExpectations } from '../checks.ts'
@@ -34,6 +35,9 @@ export async function runVerify(argument: string, options: VerifyOptions): Promi
     )
   }
   const model = await loadTopology(argument, options)
+  if (isMade(model) && !listTopologies().some((t) => t.name === model.name)) {
+    throw new EngineError(`${model.name} is not up`, { hint: `hardway up ${argument} makes it` })
+  }
   const checks = await tryExpectations(model, 0)
   if (options.junit !== undefined) {
     const { formatJunit } = await import('../../verify/junit.ts')
@@ -45,6 +49,11 @@ export async function runVerify(argument: string, options: VerifyOptions): Promi
     else printChecks(checks)
   }
   return checks.every((c) => c.holds) ? 0 : 1
+}
+
+/** A topology with nothing of its own in the kernel can be tried without having been made. */
+function isMade(model: Model): boolean {
+  return model.isolated || model.namespaces.length > 1
 }
 
 function writeReport(file: string, text: string): void {

@@ -2,7 +2,7 @@
 import { linkGroup, mark } from '../../plan/marks.ts'
 import type { OperationOf } from '../../plan/operations.ts'
 import type { LinkState } from '../../plan/state.ts'
-import { addLink, deleteLink, getLinkLabel, type LinkSpec, setLink } from '../../rtnetlink/index.ts'
+import { addLink, deleteLink, getLinkLabel, type LinkSpec, setBridgePort, setLink } from '../../rtnetlink/index.ts'
 import { codeOf } from '../errors.ts'
 import type { Handle, Handles } from '../handles.ts'
 
@@ -99,14 +99,15 @@ export function applyLinkAdd(handles: Handles, topology: string, op: OperationOf
 
 export function applyLinkSet(handles: Handles, op: OperationOf<'link.set'>): void {
   const handle = handles.at(op.at)
-  const { up, mac, mtu, master, noMaster } = op.changes
+  const { up, mac, mtu, master, noMaster, hairpin } = op.changes
   const changes = {
     ...(up === undefined ? {} : { up }),
     ...(mac === undefined ? {} : { mac }),
     ...(mtu === undefined ? {} : { mtu }),
     ...(noMaster ? { master: 0 } : master === undefined ? {} : { master: handle.index(master) }),
   }
-  handle.route.execute(setLink({ name: op.name }, changes))
+  if (Object.keys(changes).length > 0) handle.route.execute(setLink({ name: op.name }, changes))
+  if (hairpin !== undefined) handle.route.execute(setBridgePort(handle.index(op.name), { hairpin: Number(hairpin) }))
 }
 
 /** A link that is gone already is as wanted: its peer or its namespace may have taken it along. */
