@@ -10,7 +10,7 @@ import { NETLINK_ROUTE, openSocket } from '../src/netlink/index.ts'
 import { addLink } from '../src/rtnetlink/index.ts'
 import * as sys from '../src/sys/index.ts'
 import { needs } from './support/need.ts'
-import { runSync } from './support/run.ts'
+import { inNewNetns, runSync } from './support/run.ts'
 
 const program = new URL('../dist/hardway', import.meta.url).pathname
 const labs = new URL('../labs/', import.meta.url).pathname
@@ -153,4 +153,40 @@ test('a kernel without a kind of link: its name and what to do, in place of EOPN
     hintFor({ kind: 'link.add', at: { name: 'host' }, link }, code),
     /this kernel has no vxlan links \(module vxlan\)/,
   )
+})
+
+test('a kernel that refuses any one request: a kind of link by its name, and what was done is undone', {
+  skip: needs('root', 'unshare', 'strace', 'module:vxlan', 'module:macvlan'),
+}, () => {
+  const text = `name: tunnels
+isolated: true
+namespaces:
+  a:
+    interfaces:
+      e0: { addresses: 10.0.0.1/24 }
+      vx0: { vxlan: { id: 7, remote: 10.0.0.2, dev: e0 }, addresses: 10.1.0.1/24 }
+      mv0: { macvlan: { parent: e0 }, addresses: 10.2.0.1/24 }
+  b: { interfaces: { e0: { addresses: 10.0.0.2/24 } } }
+links: [ [a:e0, b:e0] ]`
+  // what is refused while it looks around may count as absent, so that up succeeds all the same
+  const script = `
+    mount -t tmpfs test /run; echo "$2" > /run/tunnels.yaml
+    for n in $(seq 20); do
+      strace -f -qq -o /dev/null -e trace=sendto -e inject=sendto:error=EOPNOTSUPP:when=$n \\
+        "$1" up /run/tunnels.yaml --no-verify 2>&1 && "$1" down tunnels
+      [ -z "$(ls /run/netns 2>/dev/null)" ] || echo "left after $n: $(ls /run/netns)"
+    done`
+  const [unshare, ...args] = inNewNetns(['sh', '-c', script, 'sh', program, text])
+  const { stdout, stderr } = runSync(unshare, args, { timeout: 60_000 })
+  assert.doesNotMatch(stdout, /left after|undoing what was done failed/, stderr)
+  for (const [object, kind] of [
+    ['link a:e0 – b:e0', 'veth'],
+    ['vxlan a:vx0', 'vxlan'],
+    ['macvlan a:mv0', 'macvlan'],
+  ]) {
+    const told = `error: link.add failed: ${object}: send: Operation not supported
+  what was done before it has been undone
+this kernel has no ${kind} links (module ${kind}); hardway doctor lists what it has`
+    assert.ok(stdout.includes(told), `${told}\n\n${stdout}`)
+  }
 })
