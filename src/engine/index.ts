@@ -1,5 +1,5 @@
 /** Where plan meets kernel: make it so, take it away, say what would be done. */
-import { findConflicts } from '../plan/conflicts.ts'
+import { type Conflict, findConflicts } from '../plan/conflicts.ts'
 import { desiredState, nothing } from '../plan/desired.ts'
 import { diff } from '../plan/diff.ts'
 import type { Operation, Plan } from '../plan/operations.ts'
@@ -69,8 +69,9 @@ function makePlan(handles: Handles, model: Model): { plan: Plan; before: State }
   const conflicts = findConflicts(model, around)
   const [first] = conflicts
   if (first) {
-    const details = conflicts.map((c) => `${c.at ? `line ${c.at.line}: ` : ''}${c.message}; ${c.hint}`)
-    throw new EngineError(first.message, { hint: first.hint, details, code: 'EEXIST' })
+    const placed = (c: Conflict): string => `${c.at ? `line ${c.at.line}: ` : ''}${c.message}`
+    const details = conflicts.map((c) => `${placed(c)}; ${c.hint}`)
+    throw new EngineError(placed(first), { hint: first.hint, details, code: 'EEXIST' })
   }
   const wasIsolated = state.namespaces.get('host')?.netns !== undefined
   if (state.namespaces.size > 0 && wasIsolated !== model.isolated) {

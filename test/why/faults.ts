@@ -114,7 +114,8 @@ function* onEnds(s: Scenario): Generator<Injection> {
     }
   }
   // on its own link a sender makes do with its link-local address
-  if (s.family === 6 && !sendsItself && s.kind !== 'bridged') {
+  const isNeighbour = s.kind === 'bridged' || (s.kind === 'published' && near.ns.endsWith('s1'))
+  if (s.family === 6 && !sendsItself && !isNeighbour) {
     yield {
       code: 'DAD_PENDING',
       what: 'near end',

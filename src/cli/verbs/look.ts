@@ -2,7 +2,7 @@
 import { listTopologies, showTopology, type TopologySummary } from '../../engine/topologies.ts'
 import { formatPrefix } from '../../ip/index.ts'
 import { renderRule } from '../../nftables/text.ts'
-import { routeKey } from '../../plan/keys.ts'
+import { neighbourKey, routeKey, ruleKey } from '../../plan/keys.ts'
 import type { NamespaceState } from '../../plan/state.ts'
 import { UsageError } from '../failure.ts'
 import { topologyName } from '../load.ts'
@@ -66,6 +66,8 @@ function draw(state: NamespaceState): string {
     lines.push(`${link.name.padEnd(15)} ${words.filter((w) => w !== '').join('  ')}`)
   }
   for (const route of state.routes.values()) lines.push(`route           ${routeKey(route)}`)
+  for (const rule of state.rules.values()) lines.push(`rule            ${ruleKey(rule)}`)
+  for (const neighbour of state.neighbours.values()) lines.push(`neighbour       ${neighbourKey(neighbour)}`)
   for (const { key, value } of state.sysctls.values()) lines.push(`sysctl          ${key} = ${value}`)
   for (const chain of state.ruleset) {
     for (const rule of chain.rules)
