@@ -246,11 +246,14 @@ function gatewayNear(
   indices: readonly number[],
   family: Family,
 ): { via: string; dev: string } | undefined {
-  const entry = space
-    .neighbours()
-    .find(
-      (n) => indices.includes(n.index) && n.ip.includes(':') === (family === 6) && !n.ip.startsWith('fe80') && n.mac,
-    )
+  const entry = space.neighbours().find(
+    (n) =>
+      indices.includes(n.index) &&
+      n.ip.includes(':') === (family === 6) &&
+      !n.ip.startsWith('fe80') &&
+      n.mac !== undefined &&
+      n.state !== 'noarp', // a multicast group
+  )
   const dev = space.link(entry?.index)?.name
   return entry && dev !== undefined ? { via: entry.ip, dev } : undefined
 }
