@@ -1,6 +1,7 @@
 /** UDP flows follow a published port when it is moved, and are forgotten when it goes. */
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
+import { enterOwnHost } from '../../test/support/host.ts'
 import { needs } from '../../test/support/need.ts'
 import { encodeSocketAddress, listFlows, openConntrack } from '../packet/index.ts'
 import { describe } from '../plan/prose.ts'
@@ -11,17 +12,7 @@ import { enterer } from './enter.ts'
 import { down, planUp, up } from './index.ts'
 import { settle } from './settle.ts'
 
-const isRoot = process.getuid?.() === 0
-const home = isRoot ? sys.open('/proc/thread-self/ns/net', sys.O_RDONLY) : -1
-if (isRoot) {
-  // this file is a process of its own: its host is a fresh namespace, its /run is empty
-  sys.unshare(sys.CLONE_NEWNET | sys.CLONE_NEWNS)
-  sys.mount('', '/', 'none', sys.MS_REC | sys.MS_SLAVE)
-  sys.mount('hardway-test', '/run', 'tmpfs', 0)
-}
-after(() => {
-  if (isRoot) sys.setns(home, sys.CLONE_NEWNET)
-})
+enterOwnHost()
 
 /** Port 53 of the host is published to port 5353 of `target`; without one only another port is. */
 function topology(family: 4 | 6, target?: string): Model {

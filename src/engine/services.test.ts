@@ -3,28 +3,21 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { enterOwnHost } from '../../test/support/host.ts'
 import { needs } from '../../test/support/need.ts'
-import * as sys from '../sys/index.ts'
 import { type Model, parseTopology } from '../topology/index.ts'
 import { down, EngineError, planDown, up } from './index.ts'
 import { lock } from './lock.ts'
 import { listProcesses, logPath } from './services.ts'
 import { listTopologies, showTopology } from './topologies.ts'
 
-const isRoot = process.getuid?.() === 0
-const home = isRoot ? sys.open('/proc/thread-self/ns/net', sys.O_RDONLY) : -1
-if (isRoot) {
-  // this file is a process of its own: its host is a fresh namespace, its /run is empty
-  sys.unshare(sys.CLONE_NEWNET | sys.CLONE_NEWNS)
-  sys.mount('', '/', 'none', sys.MS_REC | sys.MS_SLAVE)
-  sys.mount('hardway-test', '/run', 'tmpfs', 0)
-}
+// before the host is left
 after(() => {
-  if (!isRoot) return
+  if (process.getuid?.() !== 0) return
   down('kept')
   down('alone')
-  sys.setns(home, sys.CLONE_NEWNET)
 })
+enterOwnHost()
 
 function topology(...programs: readonly string[]): Model {
   const text = `{"name": "kept", "namespaces": {"a": {"run": ${JSON.stringify(programs)}}}}`
