@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { down, up } from '../../src/engine/index.ts'
 import { settle } from '../../src/engine/settle.ts'
+import { defineTopology } from '../../src/index.ts'
 import { type Code, codes } from '../../src/why/codes.ts'
 import { type Explanation, explain } from '../../src/why/index.ts'
 import { enterOwnHost } from '../support/host.ts'
@@ -110,3 +111,31 @@ for (const one of all) {
     async () => assert.equal(await mend(one), undefined),
   )
 }
+
+test('a neighbour that is known is proposed as the gateway, a multicast group never', {
+  skip: needs('root', 'ip'),
+}, () => {
+  const model = defineTopology(
+    {
+      name: 'groups',
+      namespaces: {
+        groups1: { interfaces: { e: { addresses: '10.7.0.1/24' } } },
+        groups2: { interfaces: { e: { addresses: '10.7.0.2/24' } } },
+      },
+      links: [['groups1:e', 'groups2:e']],
+    },
+    { file: 'groups' },
+  )
+  const shell = (): string | undefined => explain({ from: 'groups1', to: '192.0.2.1', protocol: 'icmp' }).remedy?.shell
+  const neighbour = (ip: string, mac: string, state: string): void =>
+    inside('groups1', 'ip', 'neighbour', 'replace', ip, 'lladdr', mac, 'nud', state, 'dev', 'e')
+  up(model)
+  try {
+    neighbour('224.0.0.22', '01:00:5e:00:00:16', 'noarp')
+    assert.match(shell() ?? '', /# ip route add 192\.0\.2\.1 via GATEWAY/)
+    neighbour('10.7.0.2', '02:00:00:00:00:02', 'reachable')
+    assert.match(shell() ?? '', /ip route add default via 10\.7\.0\.2 dev e/)
+  } finally {
+    down('groups')
+  }
+})
