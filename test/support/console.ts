@@ -42,7 +42,7 @@ async function runAll(commands: readonly string[]): Promise<string[]> {
   return outputs.slice(0, -1)
 }
 
-/** Without what differs from run to run: times, MAC addresses, process numbers. */
+/** Without what differs from run to run: times and the width of their columns, MAC addresses, process numbers. */
 function plain(output: string): string {
   return output
     .replace(/\d+(?:\.\d+)? (?:ms|s)\b/g, 'TIME')
@@ -50,6 +50,7 @@ function plain(output: string): string {
     .replace(/\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b/g, 'MAC')
     .replace(/\b(?:pid|kept by) \d+/g, 'PID')
     .replace(/[ ]+$/gm, '')
+    .replace(/ {2,}/g, '  ')
 }
 
 export interface Difference {
